@@ -1,0 +1,33 @@
+import { z } from "zod";
+
+/** A prefix, a dash and a UUID of version 7: sortable by time of creation, and readable as what it names. */
+const prefixedId = <P extends string>(prefix: P) =>
+  z
+    .string()
+    .regex(new RegExp(`^${prefix}-[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$`), {
+      message: `Not an id that starts with ${prefix}-`,
+    })
+    .meta({ example: `${prefix}-0192f0a1-7c3e-7b6a-9d53-2f6c0a4e8b11` });
+
+export const DeveloperId = prefixedId("dev").brand<"DeveloperId">();
+export const KeyId = prefixedId("key").brand<"KeyId">();
+export const JobId = prefixedId("job").brand<"JobId">();
+export const WorkspaceId = prefixedId("ws").brand<"WorkspaceId">();
+export const UserId = prefixedId("usr").brand<"UserId">();
+export const AuditEventId = prefixedId("evt").brand<"AuditEventId">();
+
+export type DeveloperId = z.infer<typeof DeveloperId>;
+export type KeyId = z.infer<typeof KeyId>;
+export type JobId = z.infer<typeof JobId>;
+export type WorkspaceId = z.infer<typeof WorkspaceId>;
+export type UserId = z.infer<typeof UserId>;
+export type AuditEventId = z.infer<typeof AuditEventId>;
+
+export interface IdByPrefix {
+  dev: DeveloperId;
+  key: KeyId;
+  job: JobId;
+  ws: WorkspaceId;
+  usr: UserId;
+  evt: AuditEventId;
+}

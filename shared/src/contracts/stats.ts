@@ -1,0 +1,17 @@
+import { z } from "zod";
+import { AuditEvent } from "./audit.ts";
+
+export const DashboardStats = z
+  .object({
+    total_developers: z.int(),
+    active_developers: z.int(),
+    active_keys: z.int(),
+    vendors_configured: z.int(),
+    keys_by_vendor: z.record(z.string(), z.int()),
+    keys_by_team: z.record(z.string(), z.int()),
+    recent_events: z.array(AuditEvent),
+    jobs_waiting_for_a_person: z.int(),
+    keys_expiring_within_7_days: z.int(),
+    revocations_overdue: z.int(),
+  })
+  .meta({ id: "DashboardStats" });

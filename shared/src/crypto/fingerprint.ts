@@ -1,0 +1,42 @@
+import { createHmac } from "node:crypto";
+import type { Secret } from "../secret.ts";
+import type { Keyring } from "./envelope.ts";
+
+const tailLength = 16;
+
+const hmac = (key: Buffer, part: string, text: string) =>
+  createHmac("sha256", key).update(`${part}:${text}`).digest("base64url");
+
+/**
+ * Fingerprints of an issued key, so that a leaked key can be matched to its owner while KeyGate does not hold it: one
+ * of the whole text and one of its last 16 characters, each as `key id:part:HMAC`.
+ */
+export function fingerprintsOf(secret: Secret, keyring: Keyring): string[] {
+  const [current] = keyring.fingerprintKeys();
+  if (!current) return [];
+  const text = secret.reveal();
+  return [
+    `${current.id}:full:${hmac(current.key, "full", text)}`,
+    `${current.id}:tail:${hmac(current.key, "tail", text.slice(-tailLength))}`,
+  ];
+}
+
+/** Every fingerprint under which the pasted text could have been stored, under any key of the ring. */
+export function fingerprintCandidates(text: Secret, keyring: Keyring): string[] {
+  const value = text.reveal().trim();
+  return keyring
+    .fingerprintKeys()
+    .flatMap(({ id, key }) => [
+      `${id}:full:${hmac(key, "full", value)}`,
+      ...(value.length >= tailLength ? [`${id}:tail:${hmac(key, "tail", value.slice(-tailLength))}`] : []),
+    ]);
+}
+
+/** The part of a key that may be shown: how it begins and its last four characters. Short keys show less. */
+export function hintOf(secret: Secret): string {
+  const text = secret.reveal();
+  // A JSON credential (Google) has no telling beginning or end.
+  if (text.startsWith("{")) return "{…}";
+  const lead = /^(sk-(?:[a-z]+\d*-)*)/.exec(text)?.[1] ?? text.slice(0, 4);
+  return text.length < lead.length + 12 ? `${text.slice(0, 2)}...` : `${lead}...${text.slice(-4)}`;
+}

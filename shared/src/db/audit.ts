@@ -1,0 +1,92 @@
+import { type SqlBool, sql } from "kysely";
+import type { AuditEvent, AuditListQuery } from "../contracts/audit.ts";
+import { newId } from "../ids.ts";
+import { type Db, json, type Tx } from "./client.ts";
+import { decodeCursor, encodeCursor, type Page } from "./paging.ts";
+
+/** Who did it, from where: a person, a token, the system (with the schedule's name) or a vendor. */
+export interface Actor {
+  /** Shown in the log: an e-mail address, or `system:expiry`. */
+  name: string;
+  /** Stable id for ownership checks. */
+  id: string;
+  ipAddress: string | null;
+}
+
+export const systemActor = (schedule: string): Actor => ({
+  name: `system:${schedule}`,
+  id: `system:${schedule}`,
+  ipAddress: null,
+});
+
+export interface AuditEntry {
+  action: string;
+  actor: Actor;
+  resourceType: string;
+  resourceId: string;
+  details: { outcome: "requested" | "succeeded" | "failed" | "info" } & Record<string, unknown>;
+}
+
+const columns = [
+  "id",
+  "action",
+  "actor",
+  "resource_type",
+  "resource_id",
+  "details",
+  "ip_address",
+  "created_at",
+] as const;
+
+/** Writes audit rows; called with the transaction of the change that they tell of: no audit, no change. */
+export async function writeAudit(tx: Db | Tx, entries: AuditEntry | readonly AuditEntry[]): Promise<void> {
+  const list = Array.isArray(entries) ? (entries as readonly AuditEntry[]) : [entries as AuditEntry];
+  if (list.length === 0) return;
+  await tx
+    .insertInto("audit_events")
+    .values(
+      list.map((entry) => ({
+        id: newId("evt"),
+        action: entry.action,
+        actor: entry.actor.name,
+        resource_type: entry.resourceType,
+        resource_id: entry.resourceId,
+        details: json(entry.details),
+        ip_address: entry.actor.ipAddress,
+      })),
+    )
+    .execute();
+}
+
+export function auditRows(db: Db | Tx) {
+  return {
+    /** Newest first, by keyset on time and sequence. */
+    async list(query: AuditListQuery): Promise<Page<AuditEvent>> {
+      const after = decodeCursor(query.cursor, 2);
+      let select = db.selectFrom("audit_events").select([...columns, "seq"]);
+      if (query.action) select = select.where("action", "=", query.action);
+      if (query.actor) select = select.where("actor", "=", query.actor);
+      if (query.resource_id) select = select.where("resource_id", "=", query.resource_id);
+      if (query.since) select = select.where("created_at", ">=", new Date(query.since));
+      if (query.until) select = select.where("created_at", "<", new Date(query.until));
+      if (after) {
+        select = select.where(sql<SqlBool>`(created_at, seq) < (${after[0]}::timestamptz, ${after[1]}::bigint)`);
+      }
+      const rows = await select
+        .select(sql<string>`created_at::text`.as("exact_time"))
+        .orderBy("created_at", "desc")
+        .orderBy("seq", "desc")
+        .limit(query.limit + 1)
+        .execute();
+      const page = rows.slice(0, query.limit);
+      const last = rows.length > query.limit ? page.at(-1) : undefined;
+      return {
+        items: page.map(({ seq: _seq, exact_time: _exact, created_at, ...row }) => ({
+          ...row,
+          created_at: created_at.toISOString(),
+        })),
+        next: last ? encodeCursor([last.exact_time, last.seq]) : null,
+      };
+    },
+  };
+}

@@ -1,0 +1,50 @@
+import { Kysely, PostgresDialect, sql, type Transaction } from "kysely";
+import pg from "pg";
+import type { Database } from "./schema.ts";
+
+/** The pool or a transaction: every repository takes either. */
+export type Db = Kysely<Database>;
+export type Tx = Transaction<Database>;
+
+const bigintOid = 20;
+
+export interface DatabaseOptions {
+  url: string;
+  /** Connections at most. Nothing holds one while it waits for a vendor, so a few serve many requests. */
+  poolMax: number;
+  /** Shown in pg_stat_activity. */
+  applicationName: string;
+  onError?: (error: Error) => void;
+}
+
+/**
+ * Opens a bounded pool. Every statement ends within 20 s, a transaction that idles within 30 s, and waiting for a free
+ * connection within 10 s, so that a stuck database shows as an error and not as a standstill.
+ */
+export function openDatabase(options: DatabaseOptions): Db {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.poolMax,
+    application_name: options.applicationName,
+    connectionTimeoutMillis: 10_000,
+    idleTimeoutMillis: 30_000,
+    statement_timeout: 20_000,
+    query_timeout: 25_000,
+    idle_in_transaction_session_timeout: 30_000,
+    keepAlive: true,
+    types: {
+      // Money in micro-dollars and sequence numbers stay far below 2^53.
+      getTypeParser: (oid: number, format?: "text" | "binary") =>
+        oid === bigintOid ? Number : pg.types.getTypeParser(oid, format as "text"),
+    } as pg.CustomTypesConfig,
+  });
+  // A connection that breaks while idle must not end the process; the next query gets a new one.
+  pool.on("error", (error) => options.onError?.(error));
+  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+}
+
+/** A value for a jsonb column. */
+export const json = (value: unknown) => sql<string>`${JSON.stringify(value)}::jsonb`;
+
+/** Postgres' clock, moved by some seconds: the only clock that due times are compared with. */
+export const nowPlus = (seconds: number) => sql<Date>`now() + make_interval(secs => ${seconds})`;

@@ -1,0 +1,121 @@
+import { sql } from "kysely";
+import type { DeveloperRole } from "../contracts/developers.ts";
+import type { DeveloperId } from "../contracts/ids.ts";
+import { newId } from "../ids.ts";
+import type { Db, Tx } from "./client.ts";
+import { idAfter, type Page, pageById } from "./paging.ts";
+
+export interface DeveloperRow {
+  id: DeveloperId;
+  name: string;
+  email: string;
+  team: string;
+  role: DeveloperRole;
+  is_active: boolean;
+  created_at: Date;
+  active_key_count: number;
+  vendors: string[];
+  workspace_ids: string[];
+}
+
+const columns = ["id", "name", "email", "team", "role", "is_active", "created_at"] as const;
+
+export function developerRows(db: Db | Tx) {
+  const withCounts = () =>
+    db.selectFrom("developers").select([
+      ...columns,
+      sql<number>`(select count(*) from keys
+        where keys.developer_id = developers.id and keys.status in ('active', 'retiring'))`.as("active_key_count"),
+      sql<string[]>`array(select distinct vendor from keys
+        where keys.developer_id = developers.id and keys.status in ('active', 'retiring') order by vendor)`.as(
+        "vendors",
+      ),
+      sql<string[]>`array(select workspace_id from workspace_members
+        where workspace_members.developer_id = developers.id order by workspace_id)`.as("workspace_ids"),
+    ]);
+
+  return {
+    /** Undefined when the e-mail is taken. */
+    async insert(developer: {
+      name: string;
+      email: string;
+      team: string;
+      role: DeveloperRole;
+    }): Promise<DeveloperId | undefined> {
+      const row = await db
+        .insertInto("developers")
+        .values({ id: newId("dev"), ...developer })
+        .onConflict((conflict) => conflict.column("email").doNothing())
+        .returning("id")
+        .executeTakeFirst();
+      return row?.id;
+    },
+
+    async find(id: DeveloperId): Promise<DeveloperRow | undefined> {
+      return withCounts().where("id", "=", id).executeTakeFirst();
+    },
+
+    /** Locked, so that nobody is deactivated between a check and what follows from it. */
+    async lock(id: DeveloperId) {
+      return db.selectFrom("developers").select(columns).where("id", "=", id).forUpdate().executeTakeFirst();
+    },
+
+    async list(query: {
+      team?: string | undefined;
+      active_only: boolean;
+      limit: number;
+      cursor?: string | undefined;
+    }): Promise<Page<DeveloperRow>> {
+      const after = idAfter(query.cursor);
+      let select = withCounts();
+      if (query.team !== undefined) select = select.where("team", "=", query.team);
+      if (query.active_only) select = select.where("is_active", "=", true);
+      if (after) select = select.where("id", "<", after as DeveloperId);
+      const rows = await select
+        .orderBy("id", "desc")
+        .limit(query.limit + 1)
+        .execute();
+      return pageById(rows, query.limit);
+    },
+
+    /** `taken` when another developer has the e-mail; undefined when there is no such developer. */
+    async change(
+      id: DeveloperId,
+      change: { name?: string | undefined; email?: string | undefined; team?: string | undefined },
+    ): Promise<"changed" | "taken" | undefined> {
+      const { email } = change;
+      if (email !== undefined) {
+        const other = await db
+          .selectFrom("developers")
+          .select("id")
+          .where("email", "=", email)
+          .where("id", "!=", id)
+          .executeTakeFirst();
+        if (other) return "taken";
+      }
+      const set = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
+      const row = await db.updateTable("developers").set(set).where("id", "=", id).returning("id").executeTakeFirst();
+      return row ? "changed" : undefined;
+    },
+
+    async setRole(id: DeveloperId, role: DeveloperRole): Promise<boolean> {
+      const row = await db
+        .updateTable("developers")
+        .set({ role })
+        .where("id", "=", id)
+        .returning("id")
+        .executeTakeFirst();
+      return row !== undefined;
+    },
+
+    async setActive(id: DeveloperId, isActive: boolean): Promise<boolean> {
+      const row = await db
+        .updateTable("developers")
+        .set({ is_active: isActive })
+        .where("id", "=", id)
+        .returning("id")
+        .executeTakeFirst();
+      return row !== undefined;
+    },
+  };
+}

@@ -1,0 +1,541 @@
+import { type Selectable, sql } from "kysely";
+import type { PublicJwk } from "../contracts/common.ts";
+import type { JobId, KeyId } from "../contracts/ids.ts";
+import type { JobInput, JobKind, JobListQuery, JobState } from "../contracts/jobs.ts";
+import { jobs as jobSpecs } from "../contracts/jobs.ts";
+import type { VendorId } from "../contracts/vendors/registry.ts";
+import type { Sealed } from "../crypto/envelope.ts";
+import { KeyGateError } from "../errors.ts";
+import { newId } from "../ids.ts";
+import type { Actor } from "./audit.ts";
+import { type Db, json, nowPlus, type Tx } from "./client.ts";
+import { idAfter, type Page, pageById } from "./paging.ts";
+import type { Database, JobError, JobWaiting } from "./schema.ts";
+
+export type JobRow = Selectable<Database["jobs"]>;
+
+const columns = [
+  "id",
+  "kind",
+  "vendor",
+  "key_id",
+  "parent_id",
+  "state",
+  "input",
+  "priority",
+  "attempts",
+  "undo_attempts",
+  "run_at",
+  "enqueued_at",
+  "lease_token",
+  "lease_until",
+  "cancel_requested",
+  "step",
+  "step_number",
+  "step_total",
+  "error",
+  "waiting",
+  "sealed_input",
+  "requested_by",
+  "requested_by_id",
+  "ip_address",
+  "delivery_key",
+  "delivery_is_callers",
+  "sealed_to",
+  "claim_until",
+  "claimed_at",
+  "created_at",
+  "started_at",
+  "finished_at",
+] as const;
+
+/** States in which a worker may take the job when it is due. */
+const workable = ["queued", "running", "waiting_for_vendor", "compensating", "needs_attention"] as const;
+const unfinished = [...workable, "waiting_for_input"] as const;
+
+export interface NewJob<K extends JobKind = JobKind> {
+  kind: K;
+  input: JobInput<K>;
+  vendor: VendorId | null;
+  keyId: KeyId | null;
+  actor: Actor;
+  parentId?: JobId;
+  priority?: number;
+  delivery?: { key: PublicJwk; isCallers: boolean };
+  state?: JobState;
+  /** Seconds from now until it may run. */
+  delaySeconds?: number;
+}
+
+/** The token that a worker holds a job with. Every write of the worker names it, so that a stale one cannot write. */
+export interface Lease {
+  jobId: JobId;
+  token: string;
+}
+
+const now = sql<Date>`now()`;
+
+export function jobRows(db: Db | Tx) {
+  /** Rows are only written by whoever holds the lease; anyone else gets `job.lease_lost`. */
+  const held = (lease: Lease) =>
+    db.updateTable("jobs").where("id", "=", lease.jobId).where("lease_token", "=", lease.token);
+
+  const expectHeld = <T>(row: T | undefined, lease: Lease): T => {
+    if (!row) throw new KeyGateError("job.lease_lost", { facts: { jobId: lease.jobId } });
+    return row;
+  };
+
+  return {
+    async insert(jobsToInsert: readonly NewJob[]): Promise<JobRow[]> {
+      if (jobsToInsert.length === 0) return [];
+      return db
+        .insertInto("jobs")
+        .values(
+          jobsToInsert.map((job) => ({
+            id: newId("job"),
+            kind: job.kind,
+            vendor: job.vendor,
+            key_id: job.keyId,
+            parent_id: job.parentId ?? null,
+            state: job.state ?? "queued",
+            input: json(jobSpecs[job.kind].input.parse(job.input)),
+            priority: job.priority ?? jobSpecs[job.kind].priority,
+            run_at: nowPlus(job.delaySeconds ?? 0),
+            // The caller adds it to the queue after the commit; the sweep looks at it only if that was lost.
+            enqueued_at: now,
+            requested_by: job.actor.name,
+            requested_by_id: job.actor.id,
+            ip_address: job.actor.ipAddress,
+            delivery_key: job.delivery ? json(job.delivery.key) : null,
+            delivery_is_callers: job.delivery?.isCallers ?? false,
+          })),
+        )
+        .returning(columns)
+        .execute();
+    },
+
+    async find(id: JobId): Promise<JobRow | undefined> {
+      return db.selectFrom("jobs").select(columns).where("id", "=", id).executeTakeFirst();
+    },
+
+    /** The row, locked until the transaction ends. */
+    async lock(id: JobId): Promise<JobRow | undefined> {
+      return db.selectFrom("jobs").select(columns).where("id", "=", id).forUpdate().executeTakeFirst();
+    },
+
+    async list(query: JobListQuery): Promise<Page<JobRow>> {
+      const after = idAfter(query.cursor);
+      let select = db.selectFrom("jobs").select(columns);
+      if (query.status) select = select.where("state", "=", query.status);
+      if (query.vendor) select = select.where("vendor", "=", query.vendor);
+      if (query.kind) select = select.where("kind", "=", query.kind);
+      if (query.key_id) select = select.where("key_id", "=", query.key_id);
+      if (query.parent_id) select = select.where("parent_id", "=", query.parent_id);
+      if (after) select = select.where("id", "<", after as JobId);
+      const rows = await select
+        .orderBy("id", "desc")
+        .limit(query.limit + 1)
+        .execute();
+      return pageById(rows, query.limit);
+    },
+
+    /** State, step and finish time of some jobs: what waiting callers and event streams look at. */
+    async watch(ids: readonly JobId[]) {
+      return db
+        .selectFrom("jobs")
+        .select(["id", "state", "step", "step_number", "step_total", "attempts", "claimed_at", "run_at"])
+        .where("id", "in", ids)
+        .execute();
+    },
+
+    /**
+     * Takes the job for one worker. Null when it is not due, already ended, or held by another worker whose lease
+     * still runs.
+     */
+    async lease(id: JobId, token: string, leaseSeconds: number): Promise<JobRow | null> {
+      const row = await db
+        .updateTable("jobs")
+        .set({
+          lease_token: token,
+          lease_until: nowPlus(leaseSeconds),
+          started_at: sql<Date>`coalesce(started_at, now())`,
+          state: sql<JobState>`case when state in ('queued', 'waiting_for_vendor') then 'running' else state end`,
+        })
+        .where("id", "=", id)
+        .where("state", "in", workable)
+        .where("run_at", "<=", now)
+        .where((where) => where.or([where("lease_until", "is", null), where("lease_until", "<=", now)]))
+        .returning(columns)
+        .executeTakeFirst();
+      return row ?? null;
+    },
+
+    /** Milliseconds until the job may be taken: its due time, or the end of another worker's lease; null when ended. */
+    async dueInMs(id: JobId): Promise<number | null> {
+      const row = await db
+        .selectFrom("jobs")
+        .select(
+          sql<number>`ceil(extract(epoch from greatest(run_at, coalesce(lease_until, run_at)) - now()) * 1000)::float8`.as(
+            "ms",
+          ),
+        )
+        .where("id", "=", id)
+        .where("state", "in", workable)
+        .executeTakeFirst();
+      return row ? Math.max(0, row.ms) : null;
+    },
+
+    /** Prolongs the lease. False when it was lost. */
+    async renew(lease: Lease, leaseSeconds: number): Promise<boolean> {
+      const row = await held(lease)
+        .set({ lease_until: nowPlus(leaseSeconds) })
+        .returning("id")
+        .executeTakeFirst();
+      return row !== undefined;
+    },
+
+    async showProgress(lease: Lease, step: { name: string | null; number: number; of: number }): Promise<void> {
+      const row = await held(lease)
+        .set({ step: step.name, step_number: step.number, step_total: step.of })
+        .returning("id")
+        .executeTakeFirst();
+      expectHeld(row, lease);
+    },
+
+    /** Gives the job back for a later try. */
+    async putBack(
+      lease: Lease,
+      change: {
+        state: "queued" | "waiting_for_vendor" | "waiting_for_input" | "compensating" | "needs_attention";
+        delayMs: number;
+        error: JobError | null;
+        waiting?: JobWaiting | null;
+        countAttempt: boolean;
+        countUndoAttempt?: boolean;
+      },
+    ): Promise<JobRow> {
+      const row = await held(lease)
+        .set({
+          state: change.state,
+          run_at: nowPlus(change.delayMs / 1000),
+          // The worker's own entry comes back by itself; the sweep only helps if that entry is lost.
+          enqueued_at: nowPlus(change.delayMs / 1000),
+          lease_token: null,
+          lease_until: null,
+          error: change.error ? json(change.error) : null,
+          waiting: change.waiting ? json(change.waiting) : null,
+          attempts: sql<number>`attempts + ${change.countAttempt ? 1 : 0}`,
+          undo_attempts: sql<number>`undo_attempts + ${change.countUndoAttempt ? 1 : 0}`,
+        })
+        .returning(columns)
+        .executeTakeFirst();
+      return expectHeld(row, lease);
+    },
+
+    /** From here on the job is undone, whatever happens. */
+    async beginCompensation(lease: Lease, error: JobError): Promise<void> {
+      const row = await held(lease)
+        .set({ state: "compensating", error: json(error), undo_attempts: 0 })
+        .where("state", "in", workable)
+        .returning("id")
+        .executeTakeFirst();
+      expectHeld(row, lease);
+    },
+
+    async finish(
+      lease: Lease,
+      change: { state: "succeeded" | "failed" | "cancelled"; error: JobError | null; claimTtlSeconds?: number },
+    ): Promise<JobRow> {
+      const row = await held(lease)
+        .set({
+          state: change.state,
+          error: change.error ? json(change.error) : null,
+          waiting: null,
+          sealed_input: null,
+          lease_token: null,
+          lease_until: null,
+          finished_at: now,
+          ...(change.claimTtlSeconds === undefined ? {} : { claim_until: nowPlus(change.claimTtlSeconds) }),
+        })
+        .where("state", "in", workable)
+        .returning(columns)
+        .executeTakeFirst();
+      return expectHeld(row, lease);
+    },
+
+    async recordSealedTo(lease: Lease, thumbprint: string): Promise<void> {
+      const row = await held(lease).set({ sealed_to: thumbprint }).returning("id").executeTakeFirst();
+      expectHeld(row, lease);
+    },
+
+    /** The receiver as it stands now: a caller that came back may have named another one meanwhile. */
+    async receiver(lease: Lease): Promise<PublicJwk | null> {
+      const row = await db
+        .selectFrom("jobs")
+        .select("delivery_key")
+        .where("id", "=", lease.jobId)
+        .where("lease_token", "=", lease.token)
+        .executeTakeFirst();
+      return expectHeld(row, lease).delivery_key;
+    },
+
+    async setReceiver(id: JobId, key: PublicJwk, isCallers: boolean): Promise<void> {
+      await db
+        .updateTable("jobs")
+        .set({ delivery_key: json(key), delivery_is_callers: isCallers })
+        .where("id", "=", id)
+        .where("claimed_at", "is", null)
+        .execute();
+    },
+
+    /** Marks the key as taken. Undefined when it was taken before or its time is over. */
+    async markClaimed(id: JobId): Promise<JobRow | undefined> {
+      return db
+        .updateTable("jobs")
+        .set({ claimed_at: now })
+        .where("id", "=", id)
+        .where("state", "=", "succeeded")
+        .where("claimed_at", "is", null)
+        .where("claim_until", ">", now)
+        .returning(columns)
+        .executeTakeFirst();
+    },
+
+    /** Lets a finished job run again because its sealed key was lost before anybody took it. */
+    async reopenForDelivery(id: JobId): Promise<JobRow | undefined> {
+      return db
+        .updateTable("jobs")
+        .set({ state: "queued", run_at: now, enqueued_at: now, finished_at: null, sealed_to: null, attempts: 0 })
+        .where("id", "=", id)
+        .where("state", "=", "succeeded")
+        .where("claimed_at", "is", null)
+        .where("claim_until", ">", now)
+        .returning(columns)
+        .executeTakeFirst();
+    },
+
+    /** Runs a waiting or stuck job now, with its attempts counted anew. */
+    async retryNow(id: JobId): Promise<JobRow | undefined> {
+      return db
+        .updateTable("jobs")
+        .set({
+          run_at: now,
+          enqueued_at: now,
+          attempts: 0,
+          state: sql<JobState>`case when state in ('waiting_for_vendor') then 'queued' else state end`,
+        })
+        .where("id", "=", id)
+        .where("state", "in", ["queued", "waiting_for_vendor", "compensating", "needs_attention"])
+        .returning(columns)
+        .executeTakeFirst();
+    },
+
+    /** Asks whoever works the job to stop and undo it. */
+    async requestCancel(id: JobId): Promise<JobRow | undefined> {
+      return db
+        .updateTable("jobs")
+        .set({
+          cancel_requested: true,
+          run_at: now,
+          enqueued_at: now,
+          state: sql<JobState>`case when state in ('waiting_for_input', 'waiting_for_vendor') then 'queued' else state end`,
+        })
+        .where("id", "=", id)
+        .where("kind", "in", ["provision", "rotate"])
+        .where("state", "in", ["queued", "running", "waiting_for_input", "waiting_for_vendor"])
+        .returning(columns)
+        .executeTakeFirst();
+    },
+
+    async cancelRequested(lease: Lease): Promise<boolean> {
+      const row = await db
+        .selectFrom("jobs")
+        .select("cancel_requested")
+        .where("id", "=", lease.jobId)
+        .where("lease_token", "=", lease.token)
+        .executeTakeFirst();
+      return expectHeld(row, lease).cancel_requested;
+    },
+
+    /** Gives a waiting job what it waits for. */
+    async giveInput(id: JobId, input: Sealed): Promise<JobRow | undefined> {
+      return db
+        .updateTable("jobs")
+        .set({ sealed_input: json(input), state: "queued", run_at: now, enqueued_at: now })
+        .where("id", "=", id)
+        .where("state", "=", "waiting_for_input")
+        .returning(columns)
+        .executeTakeFirst();
+    },
+
+    /** Forgets a given input after it was used or refused. */
+    async dropInput(lease: Lease): Promise<void> {
+      const row = await held(lease).set({ sealed_input: null }).returning("id").executeTakeFirst();
+      expectHeld(row, lease);
+    },
+
+    /** The unfinished revocation of a key, if there is one. */
+    async findRevocation(keyId: KeyId): Promise<JobRow | undefined> {
+      return db
+        .selectFrom("jobs")
+        .select(columns)
+        .where("key_id", "=", keyId)
+        .where("kind", "=", "revoke")
+        .where("state", "in", unfinished)
+        .executeTakeFirst();
+    },
+
+    /** The unfinished provision or rotation that is making this key. */
+    async findMaker(keyId: KeyId): Promise<JobRow | undefined> {
+      return db
+        .selectFrom("jobs")
+        .select(columns)
+        .where("key_id", "=", keyId)
+        .where("kind", "in", ["provision", "rotate"])
+        .orderBy("id", "desc")
+        .executeTakeFirst();
+    },
+
+    async newestOfKey(keyId: KeyId): Promise<JobId | null> {
+      const row = await db
+        .selectFrom("jobs")
+        .select("id")
+        .where("key_id", "=", keyId)
+        .orderBy("id", "desc")
+        .limit(1)
+        .executeTakeFirst();
+      return row?.id ?? null;
+    },
+
+    /** How far the children of a batch are. */
+    async childCounts(parentId: JobId): Promise<{ total: number; succeeded: number; failed: number }> {
+      const row = await db
+        .selectFrom("jobs")
+        .select([
+          sql<number>`count(*)`.as("total"),
+          sql<number>`count(*) filter (where state = 'succeeded')`.as("succeeded"),
+          sql<number>`count(*) filter (where state in ('failed', 'cancelled'))`.as("failed"),
+        ])
+        .where("parent_id", "=", parentId)
+        .executeTakeFirstOrThrow();
+      return row;
+    },
+
+    /** Ends the batches whose children have all ended; returns those that it ended. */
+    async finishBatches(only?: JobId): Promise<JobRow[]> {
+      let update = db
+        .updateTable("jobs")
+        .set({ state: "succeeded", finished_at: now })
+        .where("kind", "=", "batch_revoke")
+        .where("state", "=", "running")
+        .where((where) =>
+          where.not(
+            where.exists(
+              where
+                .selectFrom("jobs as child")
+                .select("child.id")
+                .whereRef("child.parent_id", "=", "jobs.id")
+                .where("child.state", "not in", ["succeeded", "failed", "cancelled"]),
+            ),
+          ),
+        );
+      if (only) update = update.where("id", "=", only);
+      return update.returning(columns).execute();
+    },
+
+    /** Puts what waits for a vendor's credential back to work; returns the rows to enqueue. */
+    async wakeVendor(vendor: VendorId): Promise<JobRow[]> {
+      return db
+        .updateTable("jobs")
+        .set({ run_at: now, enqueued_at: now })
+        .where("vendor", "=", vendor)
+        .where("state", "in", ["waiting_for_vendor", "needs_attention", "compensating", "queued"])
+        .where("run_at", ">", now)
+        .returning(columns)
+        .execute();
+    },
+
+    /**
+     * Due jobs that the queue may not know: never added, lost with the queue, or held by a worker that died. Marks them
+     * as added, so that each is offered again only after a while.
+     */
+    async takeForQueue(limit: number, againAfterSeconds: number) {
+      const due = db
+        .selectFrom("jobs")
+        .select("id")
+        .where("state", "in", workable)
+        .where("vendor", "is not", null)
+        .where("run_at", "<=", now)
+        .where((where) => where.or([where("lease_until", "is", null), where("lease_until", "<=", now)]))
+        .where((where) =>
+          where.or([where("enqueued_at", "is", null), where("enqueued_at", "<=", nowPlus(-againAfterSeconds))]),
+        )
+        .orderBy("run_at")
+        .limit(limit)
+        .forUpdate()
+        .skipLocked();
+      return db
+        .updateTable("jobs")
+        .set({ enqueued_at: now })
+        .where("id", "in", due)
+        .returning(["id", "vendor", "priority"])
+        .execute();
+    },
+
+    /** Jobs whose key nobody took in time, locked for the caller's transaction. */
+    async takeUnclaimed(limit: number): Promise<JobRow[]> {
+      return db
+        .selectFrom("jobs")
+        .select(columns)
+        .where("state", "=", "succeeded")
+        .where("claimed_at", "is", null)
+        .where("claim_until", "<=", now)
+        .orderBy("claim_until")
+        .limit(limit)
+        .forUpdate()
+        .skipLocked()
+        .execute();
+    },
+
+    /** So that an unclaimed key is dealt with once. */
+    async closeClaim(id: JobId): Promise<void> {
+      await db.updateTable("jobs").set({ claim_until: null }).where("id", "=", id).execute();
+    },
+
+    /** Waiting jobs whose time is over (Anthropic keys that nobody brought), asked to stop. */
+    async cancelOverdueInputs(limit: number): Promise<JobRow[]> {
+      const due = db
+        .selectFrom("jobs")
+        .select("id")
+        .where("state", "=", "waiting_for_input")
+        .where("run_at", "<=", now)
+        .limit(limit)
+        .forUpdate()
+        .skipLocked();
+      return db
+        .updateTable("jobs")
+        .set({
+          cancel_requested: true,
+          state: "queued",
+          enqueued_at: now,
+          error: json({
+            code: "job.input_required",
+            title: "The job waits for a person",
+            detail: "Nobody gave the job what it waited for in time.",
+          }),
+        })
+        .where("id", "in", due)
+        .returning(columns)
+        .execute();
+    },
+
+    async countWaitingForPeople(): Promise<number> {
+      const row = await db
+        .selectFrom("jobs")
+        .select(sql<number>`count(*)`.as("n"))
+        .where("state", "in", ["waiting_for_input", "needs_attention"])
+        .executeTakeFirstOrThrow();
+      return row.n;
+    },
+  };
+}

@@ -1,0 +1,332 @@
+import { type Selectable, sql } from "kysely";
+import type { DeveloperId, KeyId, WorkspaceId } from "../contracts/ids.ts";
+import type { KeyEnding } from "../contracts/jobs.ts";
+import { type BatchRevokeRequest, type Instructions, type KeyListQuery, liveKeyStatuses } from "../contracts/keys.ts";
+import type { LimitReport } from "../contracts/limits.ts";
+import type { VendorId } from "../contracts/vendors/registry.ts";
+import { KeyGateError } from "../errors.ts";
+import { type Db, json, nowPlus, type Tx } from "./client.ts";
+import { idAfter, type Page, pageById } from "./paging.ts";
+import type { Database } from "./schema.ts";
+
+export type KeyRow = Selectable<Database["keys"]>;
+/** A key with what lists show of its owner. */
+export type OwnedKeyRow = KeyRow & { developer_name: string; team: string };
+
+const columns = [
+  "keys.id",
+  "keys.developer_id",
+  "keys.vendor",
+  "keys.workspace_id",
+  "keys.status",
+  "keys.status_reason",
+  "keys.credential_kind",
+  "keys.project_name",
+  "keys.description",
+  "keys.budget_micros",
+  "keys.rate_limit_rpm",
+  "keys.models_allowed",
+  "keys.expires_at",
+  "keys.hint",
+  "keys.fingerprints",
+  "keys.vendor_ref",
+  "keys.limits",
+  "keys.instructions",
+  "keys.lineage_id",
+  "keys.replaces_id",
+  "keys.replaced_by_id",
+  "keys.grace_minutes",
+  "keys.retire_at",
+  "keys.simulated",
+  "keys.created_by",
+  "keys.created_at",
+  "keys.activated_at",
+  "keys.claimed_at",
+  "keys.revoke_requested_at",
+  "keys.revoked_at",
+] as const;
+
+export interface NewKey {
+  id: KeyId;
+  developerId: DeveloperId;
+  vendor: VendorId;
+  workspaceId: WorkspaceId | null;
+  projectName: string;
+  description: string;
+  budgetMicros: number;
+  rateLimitRpm: number;
+  modelsAllowed: readonly string[] | null;
+  /** Either a moment or days from now by Postgres' clock. */
+  expires: { inDays: number } | { at: Date | null };
+  lineageId: KeyId;
+  replacesId: KeyId | null;
+  graceMinutes: number | null;
+  simulated: boolean;
+  createdBy: string;
+  /** A successor starts from what its predecessor has at the vendor. */
+  vendorRef?: Record<string, unknown>;
+}
+
+export interface IssuedKey {
+  hint: string;
+  fingerprints: readonly string[];
+  vendorRef: Record<string, unknown>;
+  limits: readonly LimitReport[];
+  instructions: Instructions;
+}
+
+const now = sql<Date>`now()`;
+
+export function keyRows(db: Db | Tx) {
+  const owned = () =>
+    db
+      .selectFrom("keys")
+      .innerJoin("developers", "developers.id", "keys.developer_id")
+      .select([...columns, "developers.name as developer_name", "developers.team"]);
+
+  const movedOn = (id: KeyId) => new KeyGateError("key.moved_on", { facts: { keyId: id } });
+
+  return {
+    /** Undefined when the project name is taken: choose another. */
+    async insert(key: NewKey): Promise<KeyRow | undefined> {
+      const row = await db
+        .insertInto("keys")
+        .values({
+          id: key.id,
+          developer_id: key.developerId,
+          vendor: key.vendor,
+          workspace_id: key.workspaceId,
+          status: "pending",
+          project_name: key.projectName,
+          description: key.description,
+          budget_micros: key.budgetMicros,
+          rate_limit_rpm: key.rateLimitRpm,
+          models_allowed: key.modelsAllowed ? [...key.modelsAllowed] : null,
+          expires_at: "inDays" in key.expires ? nowPlus(key.expires.inDays * 86_400) : key.expires.at,
+          lineage_id: key.lineageId,
+          replaces_id: key.replacesId,
+          grace_minutes: key.graceMinutes,
+          simulated: key.simulated,
+          created_by: key.createdBy,
+          vendor_ref: json(key.vendorRef ?? {}),
+        })
+        .onConflict((conflict) => conflict.doNothing())
+        .returning(columns)
+        .executeTakeFirst();
+      return row;
+    },
+
+    async find(id: KeyId): Promise<OwnedKeyRow | undefined> {
+      return owned().where("keys.id", "=", id).executeTakeFirst();
+    },
+
+    async lock(id: KeyId): Promise<KeyRow | undefined> {
+      return db.selectFrom("keys").select(columns).where("id", "=", id).forUpdate().executeTakeFirst();
+    },
+
+    async list(query: KeyListQuery): Promise<Page<OwnedKeyRow>> {
+      const after = idAfter(query.cursor);
+      let select = owned();
+      if (query.status !== "all") select = select.where("keys.status", "=", query.status);
+      if (query.vendor) select = select.where("keys.vendor", "=", query.vendor);
+      if (query.developer_id) select = select.where("keys.developer_id", "=", query.developer_id);
+      if (query.workspace_id) select = select.where("keys.workspace_id", "=", query.workspace_id);
+      if (after) select = select.where("keys.id", "<", after as KeyId);
+      const rows = await select
+        .orderBy("keys.id", "desc")
+        .limit(query.limit + 1)
+        .execute();
+      return pageById(rows, query.limit);
+    },
+
+    /** Live keys that fit every condition given, locked against changes. */
+    async lockLive(filter: BatchRevokeRequest): Promise<KeyRow[]> {
+      let select = db.selectFrom("keys").select(columns).where("keys.status", "in", liveKeyStatuses);
+      if (filter.developer_id) select = select.where("keys.developer_id", "=", filter.developer_id);
+      if (filter.vendor) select = select.where("keys.vendor", "=", filter.vendor);
+      if (filter.workspace_id) select = select.where("keys.workspace_id", "=", filter.workspace_id);
+      if (filter.key_ids) select = select.where("keys.id", "in", filter.key_ids);
+      const { team } = filter;
+      if (team) {
+        select = select.where((where) =>
+          where("keys.developer_id", "in", where.selectFrom("developers").select("developers.id").where("developers.team", "=", team)),
+        );
+      }
+      return select.orderBy("keys.id").forUpdate().execute();
+    },
+
+    async countLive(vendor: VendorId): Promise<number> {
+      const row = await db
+        .selectFrom("keys")
+        .select(sql<number>`count(*)`.as("n"))
+        .where("vendor", "=", vendor)
+        .where("status", "in", liveKeyStatuses)
+        .executeTakeFirstOrThrow();
+      return row.n;
+    },
+
+    /** The key works at the vendor and its limits are in force. Repeating it for a key that was made anew is fine. */
+    async markActive(id: KeyId, issued: IssuedKey): Promise<KeyRow> {
+      const row = await db
+        .updateTable("keys")
+        .set({
+          status: "active",
+          hint: issued.hint,
+          fingerprints: [...issued.fingerprints],
+          vendor_ref: json(issued.vendorRef),
+          limits: json(issued.limits),
+          instructions: json(issued.instructions),
+          activated_at: now,
+        })
+        .where("id", "=", id)
+        .where("status", "in", ["pending", "active"])
+        .returning(columns)
+        .executeTakeFirst();
+      if (!row) throw movedOn(id);
+      return row;
+    },
+
+    /** What exists at the vendor so far: for revocations that overtake a provision. */
+    async recordVendorRef(id: KeyId, vendorRef: Record<string, unknown>): Promise<void> {
+      await db
+        .updateTable("keys")
+        .set({ vendor_ref: json(vendorRef) })
+        .where("id", "=", id)
+        .execute();
+    },
+
+    /** In the transaction that makes the successor active. */
+    async markRetiring(id: KeyId, successor: KeyId): Promise<KeyRow | undefined> {
+      return db
+        .updateTable("keys")
+        .set({ status: "retiring", replaced_by_id: successor })
+        .where("id", "=", id)
+        .where("status", "=", "active")
+        .returning(columns)
+        .executeTakeFirst();
+    },
+
+    /** The successor was taken: the old key's time runs. */
+    async setRetireAt(id: KeyId, graceMinutes: number): Promise<KeyRow | undefined> {
+      return db
+        .updateTable("keys")
+        .set({ retire_at: nowPlus(graceMinutes * 60) })
+        .where("id", "=", id)
+        .where("status", "=", "retiring")
+        .returning(columns)
+        .executeTakeFirst();
+    },
+
+    /** Nobody took the successor: the old key stays in service. */
+    async markActiveAgain(id: KeyId): Promise<KeyRow | undefined> {
+      return db
+        .updateTable("keys")
+        .set({ status: "active", replaced_by_id: null, retire_at: null })
+        .where("id", "=", id)
+        .where("status", "=", "retiring")
+        .returning(columns)
+        .executeTakeFirst();
+    },
+
+    async markRevoking(id: KeyId, reason: string): Promise<KeyRow | undefined> {
+      return db
+        .updateTable("keys")
+        .set({ status: "revoking", status_reason: reason, revoke_requested_at: now })
+        .where("id", "=", id)
+        .where("status", "in", ["active", "retiring"])
+        .returning(columns)
+        .executeTakeFirst();
+    },
+
+    /** Only after a look at the vendor no longer found the key. */
+    async markEnded(id: KeyId, ending: KeyEnding): Promise<KeyRow> {
+      const row = await db
+        .updateTable("keys")
+        .set({ status: ending, revoked_at: now })
+        .where("id", "=", id)
+        .where("status", "=", "revoking")
+        .returning(columns)
+        .executeTakeFirst();
+      if (!row) throw movedOn(id);
+      return row;
+    },
+
+    /** Everything that its job made has been undone. */
+    async markFailed(id: KeyId, reason: string): Promise<KeyRow> {
+      const row = await db
+        .updateTable("keys")
+        .set({ status: "failed", status_reason: reason })
+        .where("id", "=", id)
+        .where("status", "in", ["pending", "active"])
+        .returning(columns)
+        .executeTakeFirst();
+      if (!row) throw movedOn(id);
+      return row;
+    },
+
+    async markClaimed(id: KeyId): Promise<void> {
+      await db.updateTable("keys").set({ claimed_at: now }).where("id", "=", id).execute();
+    },
+
+    /** The keys that share what this one has at the vendor (its project), locked. */
+    async lockLineage(lineageId: KeyId): Promise<KeyRow[]> {
+      return db
+        .selectFrom("keys")
+        .select(columns)
+        .where("lineage_id", "=", lineageId)
+        .orderBy("id")
+        .forUpdate()
+        .execute();
+    },
+
+    async lineage(lineageId: KeyId): Promise<KeyRow[]> {
+      return db.selectFrom("keys").select(columns).where("lineage_id", "=", lineageId).orderBy("id").execute();
+    },
+
+    /** Keys whose time is over, by Postgres' clock; locked and skipped by others. */
+    async takeExpired(limit: number): Promise<KeyRow[]> {
+      return db
+        .selectFrom("keys")
+        .select(columns)
+        .where("status", "in", ["active", "retiring"])
+        .where("expires_at", "<=", now)
+        .orderBy("expires_at")
+        .limit(limit)
+        .forUpdate()
+        .skipLocked()
+        .execute();
+    },
+
+    async takeRetired(limit: number): Promise<KeyRow[]> {
+      return db
+        .selectFrom("keys")
+        .select(columns)
+        .where("status", "=", "retiring")
+        .where("retire_at", "<=", now)
+        .orderBy("retire_at")
+        .limit(limit)
+        .forUpdate()
+        .skipLocked()
+        .execute();
+    },
+
+    /** Whose key is it: by fingerprints of a pasted text. */
+    async findByFingerprint(fingerprints: readonly string[]): Promise<OwnedKeyRow[]> {
+      return owned()
+        .where(sql<boolean>`keys.fingerprints && ${[...fingerprints]}::text[]`)
+        .limit(20)
+        .execute();
+    },
+
+    /** The sum of budgets of a workspace's live keys, in micro-dollars. */
+    async budgetOfWorkspace(workspaceId: WorkspaceId): Promise<number> {
+      const row = await db
+        .selectFrom("keys")
+        .select(sql<number>`coalesce(sum(budget_micros), 0)::bigint`.as("total"))
+        .where("workspace_id", "=", workspaceId)
+        .where("status", "in", liveKeyStatuses)
+        .executeTakeFirstOrThrow();
+      return row.total;
+    },
+  };
+}

@@ -1,0 +1,179 @@
+import type { ColumnType, Generated } from "kysely";
+import type { UserRole } from "../contracts/auth.ts";
+import type { PublicJwk } from "../contracts/common.ts";
+import type { DeveloperRole } from "../contracts/developers.ts";
+import type { AuditEventId, DeveloperId, JobId, KeyId, UserId, WorkspaceId } from "../contracts/ids.ts";
+import type { JobKind, JobState } from "../contracts/jobs.ts";
+import type { Instructions, KeyStatus } from "../contracts/keys.ts";
+import type { LimitReport } from "../contracts/limits.ts";
+import type { VendorId } from "../contracts/vendors/registry.ts";
+import type { Sealed } from "../crypto/envelope.ts";
+
+type At = ColumnType<Date, Date | string, Date | string>;
+type AtNow = ColumnType<Date, Date | string | undefined, Date | string>;
+type AtOrNull = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+/** jsonb: parsed when read, written as text. */
+type Json<T> = ColumnType<T, string, string>;
+type JsonOrEmpty<T> = ColumnType<T, string | undefined, string>;
+type JsonOrNull<T> = ColumnType<T | null, string | null | undefined, string | null>;
+
+export interface JobError {
+  code: string;
+  title: string;
+  detail: string;
+}
+export interface JobWaiting {
+  reason: string;
+  instructions: string | null;
+  link: string | null;
+}
+
+export interface Database {
+  users: {
+    id: UserId;
+    email: string;
+    password_hash: string;
+    role: UserRole;
+    is_active: Generated<boolean>;
+    token_version: Generated<number>;
+    created_at: AtNow;
+  };
+  login_throttles: { bucket: string; failures: number; window_ends_at: At };
+  known_logins: { user_id: UserId; address: string; last_success_at: At };
+  developers: {
+    id: DeveloperId;
+    name: string;
+    email: string;
+    team: string;
+    role: DeveloperRole;
+    is_active: Generated<boolean>;
+    created_at: AtNow;
+  };
+  workspaces: {
+    id: WorkspaceId;
+    name: string;
+    description: string;
+    color: string;
+    spend_limit_micros: number | null;
+    rate_limit_rpm: number | null;
+    is_archived: Generated<boolean>;
+    created_at: AtNow;
+  };
+  workspace_members: {
+    workspace_id: WorkspaceId;
+    developer_id: DeveloperId;
+    role: "member" | "admin" | "viewer";
+    joined_at: AtNow;
+  };
+  vendor_configs: {
+    vendor: VendorId;
+    source: "api" | "environment" | "simulator";
+    sealed: Json<Sealed>;
+    admin_key_hint: string;
+    org_id: string | null;
+    public_config: JsonOrEmpty<Record<string, unknown>>;
+    version: Generated<number>;
+    health: Generated<"unknown" | "healthy" | "unhealthy">;
+    health_detail: string | null;
+    health_since: AtOrNull;
+    configured_at: AtNow;
+  };
+  keys: {
+    id: KeyId;
+    developer_id: DeveloperId;
+    vendor: VendorId;
+    workspace_id: WorkspaceId | null;
+    status: KeyStatus;
+    status_reason: string | null;
+    credential_kind: Generated<string>;
+    project_name: string;
+    description: Generated<string>;
+    budget_micros: number;
+    rate_limit_rpm: number;
+    models_allowed: string[] | null;
+    expires_at: AtOrNull;
+    hint: string | null;
+    fingerprints: Generated<string[]>;
+    vendor_ref: JsonOrEmpty<Record<string, unknown>>;
+    limits: JsonOrEmpty<LimitReport[]>;
+    instructions: JsonOrNull<Instructions>;
+    lineage_id: KeyId;
+    replaces_id: KeyId | null;
+    replaced_by_id: KeyId | null;
+    grace_minutes: number | null;
+    retire_at: AtOrNull;
+    simulated: Generated<boolean>;
+    created_by: string;
+    created_at: AtNow;
+    activated_at: AtOrNull;
+    claimed_at: AtOrNull;
+    revoke_requested_at: AtOrNull;
+    revoked_at: AtOrNull;
+  };
+  jobs: {
+    id: JobId;
+    kind: JobKind;
+    vendor: VendorId | null;
+    key_id: KeyId | null;
+    parent_id: JobId | null;
+    state: JobState;
+    input: Json<unknown>;
+    priority: number;
+    attempts: Generated<number>;
+    undo_attempts: Generated<number>;
+    run_at: AtNow;
+    enqueued_at: AtOrNull;
+    lease_token: string | null;
+    lease_until: AtOrNull;
+    cancel_requested: Generated<boolean>;
+    step: string | null;
+    step_number: Generated<number>;
+    step_total: Generated<number>;
+    error: JsonOrNull<JobError>;
+    waiting: JsonOrNull<JobWaiting>;
+    sealed_input: JsonOrNull<Sealed>;
+    requested_by: string;
+    requested_by_id: string;
+    ip_address: string | null;
+    delivery_key: JsonOrNull<PublicJwk>;
+    delivery_is_callers: Generated<boolean>;
+    sealed_to: string | null;
+    claim_until: AtOrNull;
+    claimed_at: AtOrNull;
+    created_at: AtNow;
+    started_at: AtOrNull;
+    finished_at: AtOrNull;
+  };
+  saga_steps: {
+    job_id: JobId;
+    name: string;
+    position: number;
+    status: "started" | "done" | "undone";
+    made: JsonOrEmpty<Record<string, unknown>>;
+    unsure_since: AtOrNull;
+    started_at: AtNow;
+    finished_at: AtOrNull;
+  };
+  handoffs: { job_id: JobId; jwe: string; expires_at: At };
+  idempotency_keys: {
+    actor: string;
+    key: string;
+    request_hash: string;
+    job_id: JobId | null;
+    response: JsonOrNull<{ status: number; headers: Record<string, string>; body: string }>;
+    locked_until: At;
+    expires_at: At;
+  };
+  audit_events: {
+    seq: Generated<number>;
+    id: AuditEventId;
+    action: string;
+    actor: string;
+    resource_type: string;
+    resource_id: string;
+    details: JsonOrEmpty<Record<string, unknown>>;
+    ip_address: string | null;
+    created_at: AtNow;
+    xact: Generated<string>;
+  };
+}

@@ -1,0 +1,223 @@
+import {
+  createPostgresBackend,
+  DelayedError,
+  type Job,
+  type JobsOptions,
+  type PgPool,
+  type Processor,
+  Queue,
+  Worker,
+  type WorkerOptions,
+} from "bullmq";
+import { Redis } from "ioredis";
+import pg from "pg";
+import type { JobId } from "./contracts/ids.ts";
+import { QueuedJob } from "./contracts/jobs.ts";
+import { type VendorId, vendorIds } from "./contracts/vendors/registry.ts";
+
+export type QueueName = `vendor-${VendorId}` | "maintenance";
+
+export const queueOf = (vendor: VendorId): QueueName => `vendor-${vendor}`;
+export const queueNames: readonly QueueName[] = [...vendorIds.map(queueOf), "maintenance"];
+
+const prefix = "{keygate}";
+
+export interface QueuedEntry {
+  queue: QueueName;
+  jobId: JobId;
+  priority: number;
+  delayMs?: number;
+}
+
+/** Asks for a later try of the same entry: throw what it returns. */
+export type PutOff = (delayMs: number) => Promise<Error>;
+
+/**
+ * Handles one queue entry. It may run twice, late or beside itself: the row decides.
+ * A value it throws other than `putOff`'s counts as a crash; the sweep finds the job again.
+ */
+export type EntryHandler = (jobId: JobId, putOff: PutOff) => Promise<void>;
+
+export interface Schedule {
+  name: string;
+  everyMs: number;
+  run(): Promise<void>;
+}
+
+export interface Queues {
+  /** Adds entries; one that the queue knows already stays as it is. Fails fast when the queue is away. */
+  add(entries: readonly QueuedEntry[]): Promise<void>;
+  /** Answers whether the queue can be reached. */
+  ping(): Promise<void>;
+  /** The BullMQ queues, for the board. */
+  boardQueues(): Queue[];
+  close(): Promise<void>;
+}
+
+export interface QueueWorkers {
+  /** Stops taking entries and waits for those under way; with `force` it leaves them to their leases. */
+  close(force?: boolean): Promise<void>;
+}
+
+export interface QueueConfig {
+  redisUrl: string | null;
+  databaseUrl: string;
+}
+
+type Connection = { redis: Redis } | { pool: pg.Pool };
+
+/** The one place that decides where BullMQ lives: Redis when there is one, otherwise PostgreSQL. */
+function connect(config: QueueConfig, failFast: boolean, onError: (error: Error) => void, poolMax: number): Connection {
+  if (config.redisUrl) {
+    // Whoever serves a request wants an error now; whoever works jobs waits until Redis is back.
+    const redis = new Redis(config.redisUrl, {
+      maxRetriesPerRequest: failFast ? 1 : null,
+      enableOfflineQueue: !failFast,
+      connectTimeout: 5_000,
+      ...(failFast ? { commandTimeout: 5_000 } : {}),
+      retryStrategy: (times) => Math.min(100 * 2 ** Math.min(times, 5), 2_000),
+    });
+    redis.on("error", onError);
+    return { redis };
+  }
+  const pool = new pg.Pool({
+    connectionString: config.databaseUrl,
+    max: poolMax,
+    application_name: "keygate-queue",
+    connectionTimeoutMillis: 10_000,
+    // BullMQ's tables live in a schema of their own; a pool given to it has to say so itself.
+    options: "-c search_path=bullmq",
+    keepAlive: true,
+  });
+  pool.on("error", onError);
+  return { pool };
+}
+
+// pg's own typing of `on` is an overload set that BullMQ's structural copy of it does not match; the object does.
+const poolForBullMq = (pool: pg.Pool): PgPool => pool as unknown as PgPool;
+
+const closeConnection = async (connection: Connection) => {
+  if ("redis" in connection) connection.redis.disconnect();
+  else await connection.pool.end();
+};
+
+// An entry must not outlive its work: a finished one would make the next add of the same job a no-op.
+const entryOptions = { removeOnComplete: true, removeOnFail: true, attempts: 1 } as const satisfies JobsOptions;
+
+/** Opens the queues for adding. */
+export function openQueues(config: QueueConfig, onError: (error: Error) => void): Queues {
+  const connection = connect(config, true, onError, 4);
+  const open = (name: QueueName): Queue => {
+    const queue =
+      "redis" in connection
+        ? new Queue(name, { connection: connection.redis, prefix, skipWaitingForReady: true })
+        : new Queue(name, { connection: poolForBullMq(connection.pool) }, createPostgresBackend);
+    queue.on("error", onError);
+    // Both backends answer to the same calls; only their type parameters differ.
+    return queue as unknown as Queue;
+  };
+  const queues = new Map(queueNames.map((name) => [name, open(name)]));
+
+  return {
+    async add(entries) {
+      const byQueue = Map.groupBy(entries, (entry) => entry.queue);
+      await Promise.all(
+        Array.from(byQueue, ([name, group]) =>
+          queues.get(name)?.addBulk(
+            group.map(({ jobId, priority, delayMs = 0 }) => ({
+              name: "job",
+              data: { v: 1, jobId } satisfies QueuedJob,
+              opts: { ...entryOptions, jobId, priority, delay: delayMs },
+            })),
+          ),
+        ),
+      );
+    },
+    async ping() {
+      if ("redis" in connection) await connection.redis.ping();
+      else await connection.pool.query("select 1");
+    },
+    boardQueues: () => [...queues.values()],
+    async close() {
+      await Promise.allSettled([...queues.values()].map((queue) => queue.close()));
+      await closeConnection(connection);
+    },
+  };
+}
+
+export interface WorkOptions {
+  concurrency: number;
+  onError: (error: Error) => void;
+  /** Milliseconds after which an entry whose worker died is given to another. */
+  lockMs: number;
+}
+
+/** Starts taking entries from every vendor's queue, and runs the schedules through the maintenance queue. */
+export function startQueueWorkers(
+  config: QueueConfig,
+  handle: EntryHandler,
+  schedules: readonly Schedule[],
+  options: WorkOptions,
+): QueueWorkers {
+  const connection = connect(config, false, options.onError, queueNames.length * 2 + 4);
+
+  const start = (name: QueueName, processor: Processor, concurrency: number): Worker => {
+    const common = {
+      concurrency,
+      lockDuration: options.lockMs,
+      stalledInterval: options.lockMs,
+      maxStalledCount: Number.MAX_SAFE_INTEGER,
+      drainDelay: 5,
+    } satisfies Partial<WorkerOptions>;
+    const worker =
+      "redis" in connection
+        ? new Worker(name, processor, { connection: connection.redis, prefix, ...common })
+        : new Worker(name, processor, { connection: poolForBullMq(connection.pool), ...common }, createPostgresBackend);
+    worker.on("error", options.onError);
+    return worker as unknown as Worker;
+  };
+
+  const takeEntry: Processor = async (job: Job, token) => {
+    const { jobId } = QueuedJob.parse(job.data);
+    await handle(jobId, async (delayMs) => {
+      await job.moveToDelayed(Date.now() + delayMs, token);
+      return new DelayedError();
+    });
+  };
+  const runSchedule: Processor = async (job: Job) => {
+    await schedules.find((schedule) => schedule.name === job.name)?.run();
+  };
+
+  const maintenance =
+    "redis" in connection
+      ? new Queue("maintenance", { connection: connection.redis, prefix })
+      : (new Queue(
+          "maintenance",
+          { connection: poolForBullMq(connection.pool) },
+          createPostgresBackend,
+        ) as unknown as Queue);
+  maintenance.on("error", options.onError);
+
+  const plan = async () => {
+    for (const { name, everyMs } of schedules) {
+      await maintenance.upsertJobScheduler(name, { every: everyMs }, { name, opts: entryOptions });
+    }
+  };
+  // Schedules live in the queue too and go with it when it is flushed, so they are put back again and again.
+  const replan = setInterval(() => plan().catch(options.onError), 5_000);
+  plan().catch(options.onError);
+
+  const workers = [
+    ...vendorIds.map((vendor) => start(queueOf(vendor), takeEntry, options.concurrency)),
+    start("maintenance", runSchedule, schedules.length),
+  ];
+
+  return {
+    async close(force = false) {
+      clearInterval(replan);
+      await Promise.allSettled(workers.map((worker) => worker.close(force)));
+      await maintenance.close().catch(() => {});
+      await closeConnection(connection);
+    },
+  };
+}
