@@ -133,6 +133,7 @@ export async function up(db: Kysely<any>): Promise<void> {
     error jsonb,
     waiting jsonb,
     sealed_input jsonb,
+    result jsonb,
     requested_by text not null,
     requested_by_id text not null,
     ip_address text,

@@ -1,11 +1,11 @@
 import { z } from "zod";
 import type { Config } from "./config.ts";
-import type { VendorContract } from "./contracts/vendors/vendor-contract.ts";
 import { type VendorId, vendorContracts, vendorIds } from "./contracts/vendors/registry.ts";
+import type { VendorContract } from "./contracts/vendors/vendor-contract.ts";
 import type { Keyring, Sealed } from "./crypto/envelope.ts";
 import { hintOf } from "./crypto/fingerprint.ts";
-import type { Db } from "./db/client.ts";
 import { systemActor, writeAudit } from "./db/audit.ts";
+import type { Db } from "./db/client.ts";
 import { type VendorConfigRow, vendorConfigContext, vendorConfigRows } from "./db/vendor-configs.ts";
 import { Secret } from "./secret.ts";
 

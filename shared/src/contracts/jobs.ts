@@ -52,6 +52,8 @@ export const jobs = {
   dismantle: { input: z.strictObject({ keyId: KeyId }), priority: 5, attemptsMax: Number.MAX_SAFE_INTEGER },
   // Holds the progress of many revocations; its children do the work.
   batch_revoke: { input: z.strictObject({ keysTotal: z.int() }), priority: 1, attemptsMax: 1 },
+  // Tries a vendor's credentials; somebody waits for the answer and nothing is changed.
+  check: { input: z.strictObject({}), priority: 2, attemptsMax: 1 },
 } as const satisfies Record<string, JobSpec>;
 
 export type JobKind = keyof typeof jobs;

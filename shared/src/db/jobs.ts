@@ -36,6 +36,7 @@ const columns = [
   "error",
   "waiting",
   "sealed_input",
+  "result",
   "requested_by",
   "requested_by_id",
   "ip_address",
@@ -244,7 +245,12 @@ export function jobRows(db: Db | Tx) {
 
     async finish(
       lease: Lease,
-      change: { state: "succeeded" | "failed" | "cancelled"; error: JobError | null; claimTtlSeconds?: number },
+      change: {
+        state: "succeeded" | "failed" | "cancelled";
+        error: JobError | null;
+        claimTtlSeconds?: number;
+        result?: unknown;
+      },
     ): Promise<JobRow> {
       const row = await held(lease)
         .set({
@@ -255,6 +261,7 @@ export function jobRows(db: Db | Tx) {
           lease_token: null,
           lease_until: null,
           finished_at: now,
+          ...(change.result === undefined ? {} : { result: json(change.result) }),
           ...(change.claimTtlSeconds === undefined ? {} : { claim_until: nowPlus(change.claimTtlSeconds) }),
         })
         .where("state", "in", workable)
@@ -347,6 +354,39 @@ export function jobRows(db: Db | Tx) {
         .executeTakeFirst();
     },
 
+    /** Makes the job part of a batch, unless it is part of one already. */
+    async joinBatch(id: JobId, parentId: JobId): Promise<void> {
+      await db
+        .updateTable("jobs")
+        .set({ parent_id: parentId })
+        .where("id", "=", id)
+        .where("parent_id", "is", null)
+        .execute();
+    },
+
+    /** Makes unfinished revocations at least this urgent, and due now. */
+    async hurry(ids: readonly JobId[], priority: number): Promise<void> {
+      if (ids.length === 0) return;
+      await db
+        .updateTable("jobs")
+        .set({ priority: sql<number>`least(priority, ${priority})`, run_at: now, enqueued_at: now })
+        .where("id", "in", ids)
+        .where("state", "in", unfinished)
+        .execute();
+    },
+
+    /** The unfinished revocations of some keys. */
+    async findRevocations(keyIds: readonly KeyId[]): Promise<JobRow[]> {
+      if (keyIds.length === 0) return [];
+      return db
+        .selectFrom("jobs")
+        .select(columns)
+        .where("key_id", "in", keyIds)
+        .where("kind", "=", "revoke")
+        .where("state", "in", unfinished)
+        .execute();
+    },
+
     async cancelRequested(lease: Lease): Promise<boolean> {
       const row = await db
         .selectFrom("jobs")
@@ -374,18 +414,7 @@ export function jobRows(db: Db | Tx) {
       expectHeld(row, lease);
     },
 
-    /** The unfinished revocation of a key, if there is one. */
-    async findRevocation(keyId: KeyId): Promise<JobRow | undefined> {
-      return db
-        .selectFrom("jobs")
-        .select(columns)
-        .where("key_id", "=", keyId)
-        .where("kind", "=", "revoke")
-        .where("state", "in", unfinished)
-        .executeTakeFirst();
-    },
-
-    /** The unfinished provision or rotation that is making this key. */
+    /** The newest provision or rotation that makes or made this key. */
     async findMaker(keyId: KeyId): Promise<JobRow | undefined> {
       return db
         .selectFrom("jobs")
@@ -413,8 +442,11 @@ export function jobRows(db: Db | Tx) {
         .selectFrom("jobs")
         .select([
           sql<number>`count(*)`.as("total"),
-          sql<number>`count(*) filter (where state = 'succeeded')`.as("succeeded"),
-          sql<number>`count(*) filter (where state in ('failed', 'cancelled'))`.as("failed"),
+          // A key that was still being made is as good as revoked when its making was stopped.
+          sql<number>`count(*) filter (where case when kind = 'revoke' then state = 'succeeded'
+            else state in ('failed', 'cancelled') end)`.as("succeeded"),
+          sql<number>`count(*) filter (where case when kind = 'revoke' then state in ('failed', 'cancelled')
+            else state = 'succeeded' end)`.as("failed"),
         ])
         .where("parent_id", "=", parentId)
         .executeTakeFirstOrThrow();

@@ -149,7 +149,11 @@ export function keyRows(db: Db | Tx) {
       const { team } = filter;
       if (team) {
         select = select.where((where) =>
-          where("keys.developer_id", "in", where.selectFrom("developers").select("developers.id").where("developers.team", "=", team)),
+          where(
+            "keys.developer_id",
+            "in",
+            where.selectFrom("developers").select("developers.id").where("developers.team", "=", team),
+          ),
         );
       }
       return select.orderBy("keys.id").forUpdate().execute();
@@ -228,14 +232,16 @@ export function keyRows(db: Db | Tx) {
         .executeTakeFirst();
     },
 
-    async markRevoking(id: KeyId, reason: string): Promise<KeyRow | undefined> {
+    /** From here on the keys count as dying; they are dead when a look at the vendor says so. */
+    async markRevoking(ids: readonly KeyId[], reason: string): Promise<KeyRow[]> {
+      if (ids.length === 0) return [];
       return db
         .updateTable("keys")
         .set({ status: "revoking", status_reason: reason, revoke_requested_at: now })
-        .where("id", "=", id)
+        .where("id", "in", ids)
         .where("status", "in", ["active", "retiring"])
         .returning(columns)
-        .executeTakeFirst();
+        .execute();
     },
 
     /** Only after a look at the vendor no longer found the key. */

@@ -132,6 +132,7 @@ export interface Database {
     error: JsonOrNull<JobError>;
     waiting: JsonOrNull<JobWaiting>;
     sealed_input: JsonOrNull<Sealed>;
+    result: JsonOrNull<unknown>;
     requested_by: string;
     requested_by_id: string;
     ip_address: string | null;
