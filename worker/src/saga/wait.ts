@@ -1,0 +1,29 @@
+import type { JobWaiting } from "@keygate/shared/db/schema";
+
+/** Thrown by a step or the runner: not a failure, come back later. Costs the job no attempt. */
+export class WaitForVendor extends Error {
+  readonly delayMs: number;
+  readonly reason: string;
+
+  /** @param reason in words for people, like "Azure is creating the account". */
+  constructor(delayMs: number, reason: string) {
+    super(`waiting for the vendor: ${reason}`);
+    this.name = "WaitForVendor";
+    this.delayMs = delayMs;
+    this.reason = reason;
+  }
+}
+
+/** Thrown by a step that needs a person. The job waits until somebody gives it its input, or its time is over. */
+export class WaitForInput extends Error {
+  readonly waiting: JobWaiting;
+  /** Why an earlier input was refused, in words for whoever gave it. */
+  readonly refusal: string | null;
+
+  constructor(waiting: JobWaiting, refusal: string | null = null) {
+    super("waiting for a person");
+    this.name = "WaitForInput";
+    this.waiting = waiting;
+    this.refusal = refusal;
+  }
+}

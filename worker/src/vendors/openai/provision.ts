@@ -1,0 +1,212 @@
+import { KeyGateError, must } from "@keygate/shared/errors";
+import { microsToCents } from "@keygate/shared/money";
+import type { SagaContext, SagaState } from "../../saga/step.ts";
+import { WaitForVendor } from "../../saga/wait.ts";
+import type { VendorStep } from "../vendor.ts";
+import type { OpenAiClient, OpenAiProject, OpenAiRateLimit } from "./client.ts";
+
+export interface OpenAiState extends SagaState {
+  projectId?: string;
+  serviceAccountId?: string;
+  keyId?: string;
+  /** What the vendor confirmed, for the limits report. */
+  spendLimitCents?: number;
+  modelsAllowed?: string[];
+  rateLimits?: { model: string; requestsPerMinute: number }[];
+  unlimitedModels?: string[];
+}
+
+type Ctx = SagaContext<OpenAiClient>;
+export type OpenAiStep = VendorStep<OpenAiClient, OpenAiState>;
+
+/** OpenAI accepts 1 to 31,536,000 seconds; a key that lives 365 days is asked for at its limit. */
+const expirySecondsMax = 31_536_000;
+const clockSkewSeconds = 300;
+const rateLimitCallsAtOnce = 4;
+
+/** Seconds until the key's end as of now: OpenAI counts from the request. Null when the key has no end. */
+export function expiresInSeconds({ key, now }: Pick<Ctx, "key" | "now">): number | null {
+  if (!key.expiresAt) return null;
+  const seconds = Math.floor((key.expiresAt.getTime() - now().getTime()) / 1000);
+  if (seconds < 1) {
+    throw new KeyGateError("vendor.refused", {
+      detail: "The key's expiry passed before it could be made.",
+      nothingHappened: true,
+    });
+  }
+  return Math.min(seconds, expirySecondsMax);
+}
+
+/** The project that bears our reserved name. Names are not unique at OpenAI: of several the oldest counts. */
+async function ownProjects({ client, key }: Ctx): Promise<OpenAiProject[]> {
+  const notBefore = key.createdAt.getTime() / 1000 - clockSkewSeconds;
+  return (await client.listProjects(false))
+    .filter((p) => p.name === key.projectName && p.status !== "archived" && p.created_at >= notBefore)
+    .sort((a, b) => a.created_at - b.created_at || a.id.localeCompare(b.id));
+}
+
+const createProject: OpenAiStep = {
+  name: "create-project",
+  onFound: "adopt",
+  async run({ client, key }) {
+    const project = await client.createProject(key.projectName);
+    return { projectId: project.id };
+  },
+  async find(ctx) {
+    const [oldest, ...others] = await ownProjects(ctx);
+    for (const other of others) await ctx.client.archiveProject(other.id);
+    return oldest ? { projectId: oldest.id } : null;
+  },
+  async undo({ client }, state) {
+    await archiveAndConfirm(client, must(state.projectId, "projectId"));
+  },
+};
+
+/** Archives and looks. Archiving twice may be refused; what counts is that the project is archived in the end. */
+export async function archiveAndConfirm(client: OpenAiClient, projectId: string): Promise<void> {
+  const before = await client.getProject(projectId);
+  if (!before || before.status === "archived") return;
+  await client.archiveProject(projectId);
+  const after = await client.getProject(projectId);
+  if (after && after.status !== "archived") throw new WaitForVendor(1_000, "OpenAI is archiving the project");
+}
+
+const setSpendLimit: OpenAiStep = {
+  name: "set-spend-limit",
+  onFound: "repeat",
+  find: null,
+  // The limit goes with the project.
+  undo: null,
+  async run({ client, key }, state) {
+    const cents = Math.max(1, microsToCents(key.budgetMicros));
+    await client.setSpendLimit(must(state.projectId, "projectId"), cents);
+    return { spendLimitCents: cents };
+  },
+};
+
+const allowModels: OpenAiStep = {
+  name: "allow-models",
+  onFound: "repeat",
+  find: null,
+  undo: null,
+  async run({ client, key }, state) {
+    if (!key.modelsAllowed) return {};
+    await client.allowModels(must(state.projectId, "projectId"), key.modelsAllowed);
+    return { modelsAllowed: [...key.modelsAllowed] };
+  },
+};
+
+/** Lowers one model's limit; above the organization's own the vendor refuses, and the lower one it has stays. */
+async function limitModel(ctx: Ctx, projectId: string, row: OpenAiRateLimit): Promise<number> {
+  const wanted = ctx.key.rateLimitRpm;
+  const current = row.max_requests_per_1_minute ?? Number.POSITIVE_INFINITY;
+  if (current === wanted) return wanted;
+  try {
+    await ctx.client.setRateLimit(projectId, row.id, wanted);
+    return wanted;
+  } catch (error) {
+    const isAboveOrganization =
+      current < wanted &&
+      error instanceof KeyGateError &&
+      error.code === "vendor.refused" &&
+      error.facts.status === 400;
+    if (isAboveOrganization) return current;
+    throw error;
+  }
+}
+
+const limitRates: OpenAiStep = {
+  name: "limit-rates",
+  onFound: "repeat",
+  find: null,
+  undo: null,
+  async run(ctx, state) {
+    const projectId = must(state.projectId, "projectId");
+    const allowed = ctx.key.modelsAllowed;
+    const rows = (await ctx.client.listRateLimits(projectId)).filter((row) => !allowed || allowed.includes(row.model));
+    const waiting = [...rows];
+    const rateLimits: { model: string; requestsPerMinute: number }[] = [];
+    const work = async () => {
+      for (let row = waiting.shift(); row; row = waiting.shift()) {
+        rateLimits.push({ model: row.model, requestsPerMinute: await limitModel(ctx, projectId, row) });
+      }
+    };
+    const results = await Promise.allSettled(Array.from({ length: rateLimitCallsAtOnce }, work));
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed) throw failed.reason;
+    const limited = new Set(rateLimits.map((limit) => limit.model));
+    return {
+      rateLimits: rateLimits.sort((a, b) => a.model.localeCompare(b.model)),
+      unlimitedModels: (allowed ?? []).filter((model) => !limited.has(model)),
+    };
+  },
+};
+
+/** Account and key come in one call, so that the key never exists without its expiry. */
+const createServiceAccount: OpenAiStep = {
+  name: "create-service-account",
+  onFound: "replace",
+  delivers: true,
+  async run(ctx, state) {
+    const projectId = must(state.projectId, "projectId");
+    const account = await ctx.client.createServiceAccount(projectId, ctx.key.projectName, expiresInSeconds(ctx));
+    const issued = await ctx.deliver(account.secret);
+    return { serviceAccountId: account.id, keyId: account.keyId, issued };
+  },
+  async find({ client, key }, state) {
+    const accounts = (await client.listServiceAccounts(must(state.projectId, "projectId"))) ?? [];
+    const ours = accounts.find((account) => account.name === key.projectName);
+    return ours ? { serviceAccountId: ours.id } : null;
+  },
+  async undo({ client }, state) {
+    await removeServiceAccount(client, must(state.projectId, "projectId"), must(state.serviceAccountId, "account id"));
+  },
+};
+
+/** Deletes the account with all its keys. An archived project has no accounts, and says so with an error. */
+export async function removeServiceAccount(client: OpenAiClient, projectId: string, accountId: string): Promise<void> {
+  try {
+    await client.deleteServiceAccount(projectId, accountId);
+  } catch (error) {
+    const isRefused = error instanceof KeyGateError && error.code === "vendor.refused";
+    const project = isRefused ? await client.getProject(projectId) : undefined;
+    if (!isRefused || (project && project.status !== "archived")) throw error;
+  }
+}
+
+/** Reads the key back: owner and expiry must be what was asked for. */
+export const verifyKey: OpenAiStep = {
+  name: "verify-key",
+  onFound: "repeat",
+  find: null,
+  undo: null,
+  async run(ctx, state) {
+    const keyId = must(state.keyId, "keyId");
+    const key = await ctx.client.getApiKey(must(state.projectId, "projectId"), keyId);
+    if (!key) {
+      if ((await ctx.stepAgeMs()) < 60_000) throw new WaitForVendor(500, "OpenAI does not show the new key yet");
+      throw new KeyGateError("vendor.refused", { detail: "OpenAI does not show the key that it has just made." });
+    }
+    const owner = key.owner?.service_account?.id;
+    if (owner !== undefined && owner !== state.serviceAccountId) {
+      throw new KeyGateError("vendor.refused", { detail: "OpenAI says that the new key belongs to another account." });
+    }
+    const wanted = ctx.key.expiresAt;
+    const end = key.expires_at ?? null;
+    // One second late by rounding is fine; a key that outlives its row is not.
+    if (wanted && (end === null || end * 1000 > wanted.getTime() + clockSkewSeconds * 1000)) {
+      throw new KeyGateError("vendor.refused", { detail: "OpenAI did not take over the key's expiry." });
+    }
+    return {};
+  },
+};
+
+/** Limits first, then the key: at no moment is there a key without its limits. */
+export const provision = [
+  createProject,
+  setSpendLimit,
+  allowModels,
+  limitRates,
+  createServiceAccount,
+  verifyKey,
+] as const satisfies readonly OpenAiStep[];

@@ -1,0 +1,70 @@
+import { KeyGateError, must } from "@keygate/shared/errors";
+import { WaitForVendor } from "../../saga/wait.ts";
+import { archiveAndConfirm, type OpenAiStep, removeServiceAccount } from "./provision.ts";
+
+const lookAgainMs = 1_000;
+
+const deleteKey = (last: boolean): OpenAiStep => ({
+  name: "delete-key",
+  onFound: "repeat",
+  find: null,
+  undo: null,
+  async run({ client }, state) {
+    if (!state.keyId) return {};
+    try {
+      await client.deleteApiKey(must(state.projectId, "projectId"), state.keyId);
+    } catch (error) {
+      // Before October 2026 keys of service accounts could not be deleted by id; deleting the account does the same.
+      if (!(last && error instanceof KeyGateError && error.code === "vendor.refused")) throw error;
+    }
+    return {};
+  },
+});
+
+const deleteAccount: OpenAiStep = {
+  name: "delete-service-account",
+  onFound: "repeat",
+  find: null,
+  undo: null,
+  async run({ client }, state) {
+    if (state.serviceAccountId) {
+      await removeServiceAccount(client, must(state.projectId, "projectId"), state.serviceAccountId);
+    }
+    return {};
+  },
+};
+
+/** Revoked means that a look does not find the key any more: by its id, and in the list. */
+const confirmKeyGone: OpenAiStep = {
+  name: "confirm-key-gone",
+  onFound: "repeat",
+  find: null,
+  undo: null,
+  async run({ client }, state) {
+    if (!state.keyId) return {};
+    const projectId = must(state.projectId, "projectId");
+    const byId = await client.getApiKey(projectId, state.keyId);
+    const listed = byId ? null : await client.listApiKeys(projectId);
+    if (byId || listed?.some((key) => key.id === state.keyId)) {
+      throw new WaitForVendor(lookAgainMs, "OpenAI still shows the key");
+    }
+    return {};
+  },
+};
+
+const archiveProject: OpenAiStep = {
+  name: "archive-project",
+  onFound: "repeat",
+  find: null,
+  undo: null,
+  async run({ client }, state) {
+    if (state.projectId) await archiveAndConfirm(client, state.projectId);
+    return {};
+  },
+};
+
+/** The key first, since that ends access; what it shared goes with the last key. */
+export const revoke = (last: boolean): readonly OpenAiStep[] =>
+  last ? [deleteKey(true), deleteAccount, confirmKeyGone, archiveProject] : [deleteKey(false), confirmKeyGone];
+
+export const dismantle = [deleteAccount, archiveProject] as const satisfies readonly OpenAiStep[];

@@ -1,0 +1,29 @@
+import { must } from "@keygate/shared/errors";
+import { expiresInSeconds, type OpenAiStep, verifyKey } from "./provision.ts";
+
+/** A second key on the same account: project, spend and limits stay. */
+const createSecondKey: OpenAiStep = {
+  name: "create-second-key",
+  onFound: "replace",
+  delivers: true,
+  async run(ctx, state) {
+    const projectId = must(state.projectId, "projectId");
+    const accountId = must(state.serviceAccountId, "serviceAccountId");
+    const made = await ctx.client.createApiKey(projectId, accountId, keyNameFor(ctx.key), expiresInSeconds(ctx));
+    const issued = await ctx.deliver(made.secret);
+    return { keyId: made.id, issued };
+  },
+  async find({ client, key }, state) {
+    const keys = (await client.listApiKeys(must(state.projectId, "projectId"))) ?? [];
+    const ours = keys.find((candidate) => candidate.name === keyNameFor(key));
+    return ours ? { keyId: ours.id } : null;
+  },
+  async undo({ client }, state) {
+    await client.deleteApiKey(must(state.projectId, "projectId"), must(state.keyId, "keyId"));
+  },
+};
+
+/** The reserved name and the end of the key's id: unique among the keys of the account. */
+const keyNameFor = (key: { projectName: string; id: string }) => `${key.projectName}-${key.id.slice(-8)}`;
+
+export const rotate = [createSecondKey, verifyKey] as const satisfies readonly OpenAiStep[];
