@@ -107,6 +107,7 @@ export async function up(db: Kysely<any>): Promise<void> {
   await run("create index keys_replaces on keys (replaces_id) where replaces_id is not null");
   await run("create index keys_replaced_by on keys (replaced_by_id) where replaced_by_id is not null");
   await run("create index keys_fingerprints on keys using gin (fingerprints)");
+  await run("create index keys_vendor_key_id on keys (vendor, (vendor_ref ->> 'keyId'))");
   await run("create index keys_expiring on keys (expires_at) where status in ('active', 'retiring')");
   await run("create index keys_retiring on keys (retire_at) where status = 'retiring'");
 

@@ -36,7 +36,10 @@ export type PutOff = (delayMs: number) => Promise<Error>;
  * Handles one queue entry. It may run twice, late or beside itself: the row decides.
  * A value it throws other than `putOff`'s counts as a crash; the sweep finds the job again.
  */
-export type EntryHandler = (jobId: JobId, putOff: PutOff) => Promise<void>;
+export type EntryHandler = (
+  entry: { queue: QueueName; jobId: JobId; priority: number },
+  putOff: PutOff,
+) => Promise<void>;
 
 export interface Schedule {
   name: string;
@@ -177,13 +180,15 @@ export function startQueueWorkers(
     return worker as unknown as Worker;
   };
 
-  const takeEntry: Processor = async (job: Job, token) => {
-    const { jobId } = QueuedJob.parse(job.data);
-    await handle(jobId, async (delayMs) => {
-      await job.moveToDelayed(Date.now() + delayMs, token);
-      return new DelayedError();
-    });
-  };
+  const takeEntryOf =
+    (queue: QueueName): Processor =>
+    async (job: Job, token) => {
+      const { jobId } = QueuedJob.parse(job.data);
+      await handle({ queue, jobId, priority: job.priority }, async (delayMs) => {
+        await job.moveToDelayed(Date.now() + Math.ceil(delayMs), token);
+        return new DelayedError();
+      });
+    };
   const runSchedule: Processor = async (job: Job) => {
     await schedules.find((schedule) => schedule.name === job.name)?.run();
   };
@@ -208,7 +213,7 @@ export function startQueueWorkers(
   plan().catch(options.onError);
 
   const workers = [
-    ...vendorIds.map((vendor) => start(queueOf(vendor), takeEntry, options.concurrency)),
+    ...vendorIds.map((vendor) => start(queueOf(vendor), takeEntryOf(queueOf(vendor)), options.concurrency)),
     start("maintenance", runSchedule, schedules.length),
   ];
 

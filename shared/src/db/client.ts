@@ -48,3 +48,22 @@ export const json = (value: unknown) => sql<string>`${JSON.stringify(value)}::js
 
 /** Postgres' clock, moved by some seconds: the only clock that due times are compared with. */
 export const nowPlus = (seconds: number) => sql<Date>`now() + make_interval(secs => ${seconds})`;
+
+/** Whether the database answers. */
+export async function pingDatabase(db: Db): Promise<void> {
+  await sql`select 1`.execute(db);
+}
+
+const codeOf = (error: unknown): string => String((error as { code?: unknown } | null)?.code ?? "");
+
+/** Whether a unique index refused the write: somebody else was faster with the same name. */
+export const isUniqueViolation = (error: unknown): boolean => codeOf(error) === "23505";
+
+// Classes 08 (connection), 53 (resources) and 57P (shutdown) of PostgreSQL's error codes, and what the socket says.
+const outage = /^(?:08|53|57P|ECONN|ETIMEDOUT|EPIPE|ENOTFOUND|EAI_AGAIN)/;
+// node-postgres has no codes for its own timeouts and broken connections.
+const outageMessage = /^(?:timeout exceeded when trying to connect|Connection terminated|Query read timeout)/;
+
+/** Whether the database could not be reached, as opposed to refusing what it was asked. */
+export const isDatabaseOutage = (error: unknown): boolean =>
+  error instanceof Error && (outage.test(codeOf(error)) || outageMessage.test(error.message));

@@ -8,6 +8,14 @@ export interface StoredResponse {
   body: string;
 }
 
+/** What an earlier request with the same key left; `isLocked` when it may still be running. */
+export interface TakenBefore {
+  request_hash: string;
+  job_id: JobId | null;
+  response: StoredResponse | null;
+  isLocked: boolean;
+}
+
 const keptSeconds = 24 * 3600;
 
 export function idempotencyRows(db: Db | Tx) {
@@ -16,7 +24,7 @@ export function idempotencyRows(db: Db | Tx) {
      * Takes the key for one request. The answer is the row as it was found when somebody had it before.
      * `lockSeconds` bounds how long a request that died keeps others out.
      */
-    async take(actor: string, key: string, requestHash: string, lockSeconds: number) {
+    async take(actor: string, key: string, requestHash: string, lockSeconds: number): Promise<TakenBefore | null> {
       await db
         .deleteFrom("idempotency_keys")
         .where("actor", "=", actor)
@@ -52,7 +60,8 @@ export function idempotencyRows(db: Db | Tx) {
         .where("actor", "=", actor)
         .where("key", "=", key)
         .executeTakeFirst();
-      return row ? { ...row, isLocked: true } : null;
+      // Released between the two looks: it is free again.
+      return row ? { ...row, isLocked: true } : this.take(actor, key, requestHash, lockSeconds);
     },
 
     /** In the transaction that makes the job: a second request finds the job, whatever becomes of the first. */

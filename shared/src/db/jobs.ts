@@ -13,6 +13,11 @@ import { idAfter, type Page, pageById } from "./paging.ts";
 import type { Database, JobError, JobWaiting } from "./schema.ts";
 
 export type JobRow = Selectable<Database["jobs"]>;
+/** As much of a job as waiting callers look at. */
+export type JobGlance = Pick<
+  JobRow,
+  "id" | "state" | "step" | "step_number" | "step_total" | "attempts" | "claimed_at" | "run_at"
+>;
 
 const columns = [
   "id",
@@ -75,6 +80,8 @@ export interface Lease {
 }
 
 const now = sql<Date>`now()`;
+// A key that was still being made is as good as revoked when its making was stopped.
+const endedWell = sql`case when kind = 'revoke' then state = 'succeeded' else state in ('failed', 'cancelled') end`;
 
 export function jobRows(db: Db | Tx) {
   /** Rows are only written by whoever holds the lease; anyone else gets `job.lease_lost`. */
@@ -141,7 +148,7 @@ export function jobRows(db: Db | Tx) {
     },
 
     /** State, step and finish time of some jobs: what waiting callers and event streams look at. */
-    async watch(ids: readonly JobId[]) {
+    async watch(ids: readonly JobId[]): Promise<JobGlance[]> {
       return db
         .selectFrom("jobs")
         .select(["id", "state", "step", "step_number", "step_total", "attempts", "claimed_at", "run_at"])
@@ -213,6 +220,7 @@ export function jobRows(db: Db | Tx) {
         waiting?: JobWaiting | null;
         countAttempt: boolean;
         countUndoAttempt?: boolean;
+        dropInput?: boolean;
       },
     ): Promise<JobRow> {
       const row = await held(lease)
@@ -225,6 +233,7 @@ export function jobRows(db: Db | Tx) {
           lease_until: null,
           error: change.error ? json(change.error) : null,
           waiting: change.waiting ? json(change.waiting) : null,
+          ...(change.dropInput ? { sealed_input: null } : {}),
           attempts: sql<number>`attempts + ${change.countAttempt ? 1 : 0}`,
           undo_attempts: sql<number>`undo_attempts + ${change.countUndoAttempt ? 1 : 0}`,
         })
@@ -408,12 +417,6 @@ export function jobRows(db: Db | Tx) {
         .executeTakeFirst();
     },
 
-    /** Forgets a given input after it was used or refused. */
-    async dropInput(lease: Lease): Promise<void> {
-      const row = await held(lease).set({ sealed_input: null }).returning("id").executeTakeFirst();
-      expectHeld(row, lease);
-    },
-
     /** The newest provision or rotation that makes or made this key. */
     async findMaker(keyId: KeyId): Promise<JobRow | undefined> {
       return db
@@ -451,6 +454,36 @@ export function jobRows(db: Db | Tx) {
         .where("parent_id", "=", parentId)
         .executeTakeFirstOrThrow();
       return row;
+    },
+
+    /** How far some batches are, with all that is in batches which they joined. Batches without children are left out. */
+    async batchProgress(ids: readonly JobId[]) {
+      const { rows } = await sql<{ root: JobId; total: number; succeeded: number; failed: number }>`
+        with recursive tree (root, id, kind, state) as (
+          select parent_id, id, kind, state from jobs where parent_id = any(${[...ids]}::text[])
+          union all
+          select tree.root, jobs.id, jobs.kind, jobs.state
+          from tree join jobs on jobs.parent_id = tree.id where tree.kind = 'batch_revoke')
+        select root, count(*) as total,
+          count(*) filter (where ${endedWell}) as succeeded,
+          count(*) filter (where state in ('succeeded', 'failed', 'cancelled') and not ${endedWell}) as failed
+        from tree where kind <> 'batch_revoke' group by root`.execute(db);
+      return new Map(rows.map(({ root, ...counts }) => [root, counts]));
+    },
+
+    /**
+     * Jobs that belong to an earlier, unfinished batch already bring that batch along: it becomes part of this one,
+     * which therefore ends only when they have ended.
+     */
+    async joinBatchesOf(ids: readonly JobId[], parentId: JobId): Promise<void> {
+      await sql`
+        with recursive up (id) as (
+          select parent_id from jobs where id = any(${[...ids]}::text[]) and parent_id is not null
+          union
+          select jobs.parent_id from up join jobs on jobs.id = up.id where jobs.parent_id is not null)
+        update jobs set parent_id = ${parentId}
+        where id in (select id from up) and id <> ${parentId} and parent_id is null and kind = 'batch_revoke'
+          and state = 'running'`.execute(db);
     },
 
     /** Ends the batches whose children have all ended; returns those that it ended. */
@@ -514,8 +547,8 @@ export function jobRows(db: Db | Tx) {
         .execute();
     },
 
-    /** Jobs whose key nobody took in time, locked for the caller's transaction. */
-    async takeUnclaimed(limit: number): Promise<JobRow[]> {
+    /** Jobs whose key nobody took in time. Not locked: lock key and job, in this order, and look again. */
+    async listUnclaimed(limit: number): Promise<JobRow[]> {
       return db
         .selectFrom("jobs")
         .select(columns)
@@ -524,14 +557,21 @@ export function jobRows(db: Db | Tx) {
         .where("claim_until", "<=", now)
         .orderBy("claim_until")
         .limit(limit)
-        .forUpdate()
-        .skipLocked()
         .execute();
     },
 
-    /** So that an unclaimed key is dealt with once. */
-    async closeClaim(id: JobId): Promise<void> {
-      await db.updateTable("jobs").set({ claim_until: null }).where("id", "=", id).execute();
+    /** So that an unclaimed key is dealt with once. False when it was taken, or dealt with, meanwhile. */
+    async closeClaim(id: JobId): Promise<boolean> {
+      const row = await db
+        .updateTable("jobs")
+        .set({ claim_until: null })
+        .where("id", "=", id)
+        .where("state", "=", "succeeded")
+        .where("claimed_at", "is", null)
+        .where("claim_until", "<=", now)
+        .returning("id")
+        .executeTakeFirst();
+      return row !== undefined;
     },
 
     /** Waiting jobs whose time is over (Anthropic keys that nobody brought), asked to stop. */

@@ -221,6 +221,16 @@ export function keyRows(db: Db | Tx) {
         .executeTakeFirst();
     },
 
+    /** A successor that is still being made: one rotation of a key at a time. */
+    async findPendingSuccessor(id: KeyId): Promise<KeyRow | undefined> {
+      return db
+        .selectFrom("keys")
+        .select(columns)
+        .where("replaces_id", "=", id)
+        .where("status", "=", "pending")
+        .executeTakeFirst();
+    },
+
     /** Nobody took the successor: the old key stays in service. */
     async markActiveAgain(id: KeyId): Promise<KeyRow | undefined> {
       return db
@@ -314,6 +324,16 @@ export function keyRows(db: Db | Tx) {
         .forUpdate()
         .skipLocked()
         .execute();
+    },
+
+    /** The key that has this id at its vendor. */
+    async findByVendorKeyId(vendor: VendorId, vendorKeyId: string): Promise<KeyRow | undefined> {
+      return db
+        .selectFrom("keys")
+        .select(columns)
+        .where("vendor", "=", vendor)
+        .where(sql<string>`vendor_ref ->> 'keyId'`, "=", vendorKeyId)
+        .executeTakeFirst();
     },
 
     /** Whose key is it: by fingerprints of a pasted text. */

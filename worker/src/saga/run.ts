@@ -3,11 +3,11 @@ import type { Journal } from "./journal.ts";
 import type { Step } from "./step.ts";
 import { WaitForVendor } from "./wait.ts";
 
-export interface RunOptions {
+export interface RunOptions<Ctx, State> {
   /** Milliseconds that "not found" has to last before it counts: vendors' lists lag behind their writes. */
   settleMs: number;
   /** Asked before each step; throws when the job shall stop. */
-  checkpoint(): Promise<void>;
+  checkpoint(step: Step<Ctx, State>): Promise<void>;
   onStep?(name: string, event: "started" | "done" | "adopted" | "replaced" | "undone", durationMs: number): void;
 }
 
@@ -37,7 +37,7 @@ export async function runSteps<Ctx, State extends object>(
   ctx: Ctx,
   initial: State,
   journal: Journal,
-  options: RunOptions,
+  options: RunOptions<Ctx, State>,
 ): Promise<State> {
   let state: State = { ...initial, ...(journal.made() as Partial<State>) };
   // The journal notes the next step in the same write that ends the one before; that one was not tried yet.
@@ -45,7 +45,7 @@ export async function runSteps<Ctx, State extends object>(
 
   for (const [index, step] of steps.entries()) {
     if (journal.statusOf(step.name) === "done") continue;
-    await options.checkpoint();
+    await options.checkpoint(step);
     const begun = Date.now();
     const place = (offset: number) => ({ position: index + 1 + offset, of: steps.length });
     const triedBefore = journal.statusOf(step.name) === "started" && fresh !== step.name;
@@ -102,7 +102,7 @@ export async function undoSteps<Ctx, State extends object>(
   ctx: Ctx,
   initial: State,
   journal: Journal,
-  options: Pick<RunOptions, "settleMs" | "onStep">,
+  options: Pick<RunOptions<Ctx, State>, "settleMs" | "onStep">,
 ): Promise<void> {
   const state: State = { ...initial, ...(journal.made() as Partial<State>) };
   for (const step of steps.toReversed()) {

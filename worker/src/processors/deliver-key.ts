@@ -1,0 +1,160 @@
+import { thumbprintOf } from "@keygate/shared/crypto/sealing";
+import { writeAudit } from "@keygate/shared/db/audit";
+import { jobRows } from "@keygate/shared/db/jobs";
+import { keyRows } from "@keygate/shared/db/keys";
+import type { JobError } from "@keygate/shared/db/schema";
+import { KeyGateError, must } from "@keygate/shared/errors";
+import { runSteps, undoSteps } from "../saga/run.ts";
+import type { SagaState } from "../saga/step.ts";
+import { actorOf } from "./actor.ts";
+import { dismantleIfUnused } from "./dismantle.ts";
+import { type JobContext, openSagaWork, type SagaWork } from "./job-context.ts";
+
+/** The caller named another receiver, or the sealed key was lost: the key has to be made and sealed anew. */
+class ReceiverChanged extends Error {}
+
+const deliveriesMax = 5;
+
+/**
+ * Works a provision or a rotation: runs its saga and makes the key active, or, once the job is being compensated,
+ * undoes what was made. Repeatable at any point.
+ */
+export async function deliverKey(ctx: JobContext): Promise<void> {
+  const work = await openSagaWork(ctx);
+  if (ctx.job.state === "compensating" || ctx.job.state === "needs_attention") {
+    await compensate(ctx, work);
+    return;
+  }
+  for (let round = 0; ; round++) {
+    await reopenLostDelivery(ctx, work);
+    const state = await runForward(ctx, work);
+    try {
+      await activate(ctx, work, state);
+      return;
+    } catch (error) {
+      if (!(error instanceof ReceiverChanged) || round >= deliveriesMax) throw error;
+    }
+  }
+}
+
+const stepsOf = ({ job }: JobContext, { connection }: SagaWork) =>
+  job.kind === "rotate" ? connection.vendor.rotate : connection.vendor.provision;
+
+/** The steps that hand the key over run again when what they sealed is not what the receiver can take. */
+async function reopenLostDelivery(ctx: JobContext, work: SagaWork): Promise<void> {
+  const steps = stepsOf(ctx, work);
+  const first = steps.findIndex((step) => step.delivers);
+  const delivering = steps[first];
+  if (!delivering || work.journal.statusOf(delivering.name) !== "done") return;
+  const job = must(await jobRows(ctx.deps.db).find(ctx.job.id), "the job's row");
+  const receiver = must(job.delivery_key, "the receiver's public key");
+  if (job.sealed_to === (await thumbprintOf(receiver))) return;
+  await work.journal.reopen(steps.slice(first).map((step) => step.name));
+}
+
+async function runForward(ctx: JobContext, work: SagaWork): Promise<SagaState> {
+  const { deps, job, lease } = ctx;
+  if (job.cancel_requested) throw cancelled(job.error);
+  const steps = stepsOf(ctx, work);
+  // A successor starts from what its predecessor has at the vendor; everything else starts from nothing.
+  const initial = job.kind === "rotate" ? predecessorState(work) : {};
+  return runSteps(steps, work.saga, initial, work.journal, {
+    settleMs: work.connection.settleMs,
+    async checkpoint(step) {
+      work.enter(step.name);
+      // The last moment to stop before there is a key.
+      if (step.delivers && (await jobRows(deps.db).cancelRequested(lease))) throw cancelled(null);
+    },
+    onStep: (step, event, durationMs) =>
+      deps.log.debug({ jobId: job.id, vendor: job.vendor, step, durationMs }, `saga.step_${event}`),
+  });
+}
+
+const predecessorState = (work: SagaWork): SagaState => {
+  const { issued: _issued, ...resources } = work.key.vendor_ref as SagaState;
+  return resources;
+};
+
+const cancelled = (error: JobError | null) =>
+  new KeyGateError("job.cancelled", { detail: error?.detail ?? "Somebody asked for the job to stop." });
+
+/** Key row first, then job row: the order in which everybody locks them. */
+async function activate(ctx: JobContext, work: SagaWork, state: SagaState): Promise<void> {
+  const { deps, job, lease } = ctx;
+  const { connection, saga } = work;
+  const issued = must(state.issued, "what was noted about the key");
+  const described = connection.vendor.describe(state, saga.key, connection.client);
+  await deps.db.transaction().execute(async (tx) => {
+    const keys = keyRows(tx);
+    const locked = must(await keys.lock(work.key.id), "the key's row");
+    const current = must(await jobRows(tx).lock(job.id), "the job's row");
+    if (current.lease_token !== lease.token) throw new KeyGateError("job.lease_lost");
+    if (current.cancel_requested) throw cancelled(null);
+    if (current.sealed_to !== (await thumbprintOf(must(current.delivery_key, "the receiver's public key")))) {
+      throw new ReceiverChanged();
+    }
+    // A key that came to its end while it was being delivered anew must not come back to life.
+    if (locked.status !== "pending" && locked.status !== "active") {
+      throw new KeyGateError("job.cancelled", { detail: `The key is ${locked.status} already.` });
+    }
+    await keys.markActive(work.key.id, { ...issued, ...described });
+    if (job.kind === "rotate" && locked.replaces_id) await keys.markRetiring(locked.replaces_id, locked.id);
+    await jobRows(tx).finish(lease, {
+      state: "succeeded",
+      error: null,
+      claimTtlSeconds: deps.config.handoff.ttlSeconds,
+    });
+    await writeAudit(tx, {
+      action: job.kind === "rotate" ? "key.rotate" : "key.provision",
+      actor: actorOf(job),
+      resourceType: "key",
+      resourceId: work.key.id,
+      details: {
+        outcome: "succeeded",
+        job_id: job.id,
+        vendor: work.key.vendor,
+        developer_id: work.key.developer_id,
+        key_hint: issued.hint,
+        project_name: work.key.project_name,
+        ...(locked.replaces_id ? { replaces: locked.replaces_id } : {}),
+      },
+    });
+  });
+}
+
+async function compensate(ctx: JobContext, work: SagaWork): Promise<void> {
+  const { deps, job, lease } = ctx;
+  const steps = stepsOf(ctx, work);
+  const initial = job.kind === "rotate" ? predecessorState(work) : {};
+  await undoSteps(steps, work.saga, initial, work.journal, {
+    settleMs: work.connection.settleMs,
+    onStep: (step, event, durationMs) =>
+      deps.log.debug({ jobId: job.id, vendor: job.vendor, step, durationMs }, `saga.step_${event}`),
+  });
+  await deps.handoff.drop(job.id);
+  const isCancelled = job.error?.code === "job.cancelled";
+  const dismantling = await deps.db.transaction().execute(async (tx) => {
+    const keys = keyRows(tx);
+    const locked = must(await keys.lock(work.key.id), "the key's row");
+    const reason = job.error?.detail ?? "The job failed.";
+    if (locked.status === "pending" || locked.status === "active") await keys.markFailed(locked.id, reason);
+    await jobRows(tx).finish(lease, { state: isCancelled ? "cancelled" : "failed", error: job.error });
+    await writeAudit(tx, {
+      action: job.kind === "rotate" ? "key.rotate" : "key.provision",
+      actor: actorOf(job),
+      resourceType: "key",
+      resourceId: work.key.id,
+      details: {
+        outcome: "failed",
+        job_id: job.id,
+        vendor: work.key.vendor,
+        developer_id: work.key.developer_id,
+        cancelled: isCancelled,
+        code: job.error?.code ?? null,
+        reason,
+      },
+    });
+    return job.kind === "rotate" ? dismantleIfUnused(tx, locked.lineage_id, actorOf(job)) : [];
+  });
+  await deps.enqueue(dismantling);
+}

@@ -1,0 +1,102 @@
+import { randomUUID } from "node:crypto";
+import type { JobKind } from "@keygate/shared/contracts/jobs";
+import { jobRows, type Lease } from "@keygate/shared/db/jobs";
+import { must } from "@keygate/shared/errors";
+import type { EntryHandler } from "@keygate/shared/queue";
+import type { WorkerDeps } from "../deps.ts";
+import { checkVendor } from "./check-vendor.ts";
+import { deliverKey } from "./deliver-key.ts";
+import { dismantle } from "./dismantle.ts";
+import type { JobContext } from "./job-context.ts";
+import { type EntryOutcome, settleFailure } from "./outcome.ts";
+import { revokeKey } from "./revoke-key.ts";
+import { createSlots } from "./slots.ts";
+
+type Handler = (ctx: JobContext) => Promise<void>;
+
+/** A kind without a handler does not compile. */
+const handlers = {
+  provision: deliverKey,
+  rotate: deliverKey,
+  revoke: revokeKey,
+  dismantle,
+  check: checkVendor,
+  // Its children do the work, and the last of them ends it.
+  batch_revoke: async () => {},
+} as const satisfies Record<JobKind, Handler>;
+
+/** Entries of this priority or better are revocations and checks: they may use every place. */
+const urgentPriority = 2;
+/** How long an entry holds its place while it waits for one of the places of its sort. */
+const slotWaitMs = 250;
+const recheckMaxMs = 30_000;
+
+/** Takes queue entries: leases the job's row, works it, and writes down what came of it. */
+export function createEntryHandler(deps: WorkerDeps): EntryHandler {
+  // A quarter of the places is kept free of everything slow, so that a revocation never waits behind provisioning.
+  const slots = createSlots(Math.max(1, Math.floor(deps.config.worker.concurrency * 0.75)));
+
+  return async ({ queue, jobId, priority }, putOff) => {
+    const release = priority > urgentPriority ? await slots.take(queue, slotWaitMs) : () => {};
+    if (!release) throw await putOff(100 + Math.random() * 300);
+    let outcome: EntryOutcome;
+    try {
+      outcome = await workJob(deps, jobId);
+    } finally {
+      release();
+    }
+    if (outcome !== "done") throw await putOff(outcome.againInMs);
+  };
+}
+
+/** One try at one job. Runs at most as long as its lease can be prolonged; a lost lease ends its writes. */
+export async function workJob(deps: WorkerDeps, jobId: Parameters<EntryHandler>[0]["jobId"]): Promise<EntryOutcome> {
+  const { leaseSeconds } = deps.config.worker;
+  const jobs = jobRows(deps.db);
+  const token = randomUUID();
+  const job = await jobs.lease(jobId, token, leaseSeconds);
+  if (!job) {
+    const dueInMs = await jobs.dueInMs(jobId);
+    return dueInMs === null ? "done" : { againInMs: Math.min(dueInMs, recheckMaxMs) + 50 };
+  }
+  const lease: Lease = { jobId, token };
+  const stopRenewing = keepRenewing(deps, lease, leaseSeconds);
+  const ctx: JobContext = { deps, job, lease };
+  const begun = Date.now();
+  try {
+    await handlers[job.kind](ctx);
+    if (job.kind !== "check" && job.vendor) await deps.vendors.reportHealthy(job.vendor);
+    deps.log.info({ jobId, kind: job.kind, vendor: job.vendor, durationMs: Date.now() - begun }, "job.ended");
+    return "done";
+  } catch (error) {
+    const outcome = await settleFailure(ctx, error);
+    return outcome === "compensate" ? await compensateNow(ctx) : outcome;
+  } finally {
+    stopRenewing();
+  }
+}
+
+/** The job was just given up: what it made is undone in the same try, and later tries go on from there. */
+async function compensateNow(ctx: JobContext): Promise<EntryOutcome> {
+  const job = must(await jobRows(ctx.deps.db).find(ctx.job.id), "the job's row");
+  const undoing: JobContext = { ...ctx, job };
+  try {
+    await handlers[job.kind](undoing);
+    return "done";
+  } catch (error) {
+    const outcome = await settleFailure(undoing, error);
+    return outcome === "compensate" ? { againInMs: 1_000 } : outcome;
+  }
+}
+
+function keepRenewing(deps: WorkerDeps, lease: Lease, leaseSeconds: number): () => void {
+  const timer = setInterval(
+    () => {
+      jobRows(deps.db)
+        .renew(lease, leaseSeconds)
+        .catch((error: unknown) => deps.log.warn({ error, jobId: lease.jobId }, "job.renew_failed"));
+    },
+    (leaseSeconds * 1000) / 3,
+  );
+  return () => clearInterval(timer);
+}

@@ -1,0 +1,50 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Config } from "@keygate/shared/config";
+import type { Log } from "@keygate/shared/log";
+import { startQueueWorkers } from "@keygate/shared/queue";
+import { closeDeps, openDeps } from "./deps.ts";
+import { createEntryHandler } from "./processors/index.ts";
+import { endDueKeys, endOverdueJobs, refillQueues, revokeUnclaimed, tidyUp } from "./processors/sweep.ts";
+
+export interface RunningWorker {
+  /** Takes no more work, lets what is under way end for the grace time, hands the rest back, and closes. */
+  close(): Promise<void>;
+}
+
+const tidyEveryMs = 60_000;
+
+/** Starts a worker: takes jobs from every queue and runs the schedules. */
+export function startWorker(config: Config, log: Log): RunningWorker {
+  const deps = openDeps(config, log);
+  const everyMs = config.worker.sweepIntervalMs;
+  const guarded = (name: string, run: () => Promise<void>) => ({
+    name,
+    everyMs: name === "tidy" ? tidyEveryMs : everyMs,
+    run: () => run().catch((error: unknown) => log.warn({ error, schedule: name }, "schedule.failed")),
+  });
+  const workers = startQueueWorkers(
+    config,
+    createEntryHandler(deps),
+    [
+      guarded("refill", () => refillQueues(deps)),
+      guarded("end-due-keys", () => endDueKeys(deps)),
+      guarded("revoke-unclaimed", () => revokeUnclaimed(deps)),
+      guarded("end-overdue-jobs", () => endOverdueJobs(deps)),
+      guarded("tidy", () => tidyUp(deps)),
+    ],
+    {
+      concurrency: config.worker.concurrency,
+      lockMs: config.worker.leaseSeconds * 1000,
+      onError: (error) => log.warn({ error, part: "queue" }, "connection.error"),
+    },
+  );
+  return {
+    async close() {
+      const graceMs = config.worker.shutdownGraceSeconds * 1000;
+      const isDone = await Promise.race([workers.close().then(() => true), sleep(graceMs, false, { ref: false })]);
+      // What did not end in time keeps its lease until that runs out; another worker goes on from the journal.
+      if (!isDone) log.warn({ graceMs }, "worker.grace_over");
+      await closeDeps(deps);
+    },
+  };
+}

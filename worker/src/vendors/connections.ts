@@ -1,0 +1,97 @@
+import type { Config } from "@keygate/shared/config";
+import type { VendorId } from "@keygate/shared/contracts/vendors/registry";
+import type { Keyring } from "@keygate/shared/crypto/envelope";
+import type { Db } from "@keygate/shared/db/client";
+import { vendorConfigRows } from "@keygate/shared/db/vendor-configs";
+import { KeyGateError } from "@keygate/shared/errors";
+import type { Log } from "@keygate/shared/log";
+import { openVendorSettings } from "@keygate/shared/vendor-settings";
+import { createBreaker } from "./breaker.ts";
+import { createVendorHttp, type VendorHttp } from "./http.ts";
+import { createLimiter } from "./limiter.ts";
+import { vendors } from "./registry.ts";
+import type { AnyVendor } from "./vendor.ts";
+
+/** A vendor ready to be called with the credentials as they are stored now. */
+export interface VendorConnection {
+  vendor: AnyVendor;
+  client: unknown;
+  settleMs: number;
+}
+
+export interface VendorConnections {
+  /** @throws `vendor.refused_us` when nothing is configured or the stored credential cannot be opened. */
+  connect(id: VendorId): Promise<VendorConnection>;
+  /** The vendor accepted us: health says so from now on. */
+  reportHealthy(id: VendorId): Promise<void>;
+  /** The vendor refused the credential, with its words. */
+  reportUnhealthy(id: VendorId, detail: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What to stay away for after a 429 that says nothing: OpenAI's window was measured to refill in a minute. */
+const throttleWindowMs = 60_000;
+
+export function openConnections(deps: { db: Db; keyring: Keyring; config: Config; log: Log }): VendorConnections {
+  const { db, keyring, config, log } = deps;
+  const open = new Map<VendorId, { version: number; health: string; connection: VendorConnection; http: VendorHttp }>();
+
+  const httpFor = (id: VendorId): VendorHttp =>
+    createVendorHttp({
+      timeoutMs: config.vendorCalls.timeoutMs,
+      limiter: createLimiter(throttleWindowMs),
+      breaker: createBreaker(),
+      onCall: (call) => log.debug({ vendor: id, ...call }, "vendor.call"),
+    });
+
+  return {
+    async connect(id) {
+      const row = await vendorConfigRows(db).find(id);
+      if (!row) {
+        throw new KeyGateError("vendor.refused_us", {
+          detail: "The vendor is not configured any more; configure it again and its jobs go on.",
+        });
+      }
+      const known = open.get(id);
+      if (known?.version === row.version) {
+        known.health = row.health;
+        return known.connection;
+      }
+      const vendor: AnyVendor = vendors[id];
+      const http = httpFor(id);
+      let client: unknown;
+      try {
+        const settings = openVendorSettings(keyring, row, config.vendors);
+        client = vendor.connect(settings, { http, timeoutMs: config.vendorCalls.timeoutMs });
+      } catch (cause) {
+        await http.close();
+        if (cause instanceof KeyGateError) throw cause;
+        throw new KeyGateError("vendor.refused_us", {
+          detail: "The stored credential cannot be opened with the keys in ENCRYPTION_KEY; configure the vendor again.",
+          cause,
+        });
+      }
+      const connection = { vendor, client, settleMs: config.vendorCalls.settleMs ?? vendor.settleMs };
+      open.set(id, { version: row.version, health: row.health, connection, http });
+      // Calls of jobs that still use the old connection end by themselves; only idle sockets are closed.
+      setTimeout(() => known?.http.close().catch(() => {}), config.vendorCalls.timeoutMs * 2).unref();
+      return connection;
+    },
+    async reportHealthy(id) {
+      const known = open.get(id);
+      if (known?.health === "healthy") return;
+      if (known) known.health = "healthy";
+      if (await vendorConfigRows(db).setHealth(id, "healthy", null)) log.info({ vendor: id }, "vendor.healthy");
+    },
+    async reportUnhealthy(id, detail) {
+      const known = open.get(id);
+      if (known) known.health = "unhealthy";
+      if (await vendorConfigRows(db).setHealth(id, "unhealthy", detail)) {
+        log.warn({ vendor: id, detail }, "vendor.unhealthy");
+      }
+    },
+    async close() {
+      await Promise.allSettled([...open.values()].map(({ http }) => http.close()));
+    },
+  };
+}
