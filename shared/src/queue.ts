@@ -75,9 +75,8 @@ function connect(config: QueueConfig, failFast: boolean, onError: (error: Error)
     // Whoever serves a request wants an error now; whoever works jobs waits until Redis is back.
     const redis = new Redis(config.redisUrl, {
       maxRetriesPerRequest: failFast ? 1 : null,
-      enableOfflineQueue: !failFast,
       connectTimeout: 5_000,
-      ...(failFast ? { commandTimeout: 5_000 } : {}),
+      ...(failFast ? { commandTimeout: 3_000 } : {}),
       retryStrategy: (times) => Math.min(100 * 2 ** Math.min(times, 5), 2_000),
     });
     redis.on("error", onError);
@@ -119,28 +118,46 @@ export function openQueues(config: QueueConfig, onError: (error: Error) => void)
     // Both backends answer to the same calls; only their type parameters differ.
     return queue as unknown as Queue;
   };
-  const queues = new Map(queueNames.map((name) => [name, open(name)]));
+  const queues = new Map<QueueName, Queue>();
+  const queueFor = (name: QueueName): Queue => {
+    const queue = queues.get(name) ?? open(name);
+    queues.set(name, queue);
+    return queue;
+  };
+  // A queue object that could not start (Redis was away) stays broken for good: the next add makes a new one.
+  const forget = (name: QueueName) => {
+    const queue = queues.get(name);
+    queues.delete(name);
+    queue?.close().catch(() => {});
+  };
 
   return {
     async add(entries) {
       const byQueue = Map.groupBy(entries, (entry) => entry.queue);
-      await Promise.all(
-        Array.from(byQueue, ([name, group]) =>
-          queues.get(name)?.addBulk(
-            group.map(({ jobId, priority, delayMs = 0 }) => ({
-              name: "job",
-              data: { v: 1, jobId } satisfies QueuedJob,
-              opts: { ...entryOptions, jobId, priority, delay: delayMs },
-            })),
-          ),
-        ),
+      const results = await Promise.allSettled(
+        Array.from(byQueue, async ([name, group]) => {
+          try {
+            await queueFor(name).addBulk(
+              group.map(({ jobId, priority, delayMs = 0 }) => ({
+                name: "job",
+                data: { v: 1, jobId } satisfies QueuedJob,
+                opts: { ...entryOptions, jobId, priority, delay: delayMs },
+              })),
+            );
+          } catch (error) {
+            forget(name);
+            throw error;
+          }
+        }),
       );
+      const failed = results.find((result) => result.status === "rejected");
+      if (failed) throw failed.reason;
     },
     async ping() {
       if ("redis" in connection) await connection.redis.ping();
       else await connection.pool.query("select 1");
     },
-    boardQueues: () => [...queues.values()],
+    boardQueues: () => queueNames.map(queueFor),
     async close() {
       await Promise.allSettled([...queues.values()].map((queue) => queue.close()));
       await closeConnection(connection);

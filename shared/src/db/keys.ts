@@ -169,6 +169,17 @@ export function keyRows(db: Db | Tx) {
       return row.n;
     },
 
+    /** How many keys work at each vendor. */
+    async countActiveByVendor(): Promise<Map<VendorId, number>> {
+      const rows = await db
+        .selectFrom("keys")
+        .select(["vendor", sql<number>`count(*)`.as("n")])
+        .where("status", "in", ["active", "retiring"])
+        .groupBy("vendor")
+        .execute();
+      return new Map(rows.map(({ vendor, n }) => [vendor, n]));
+    },
+
     /** The key works at the vendor and its limits are in force. Repeating it for a key that was made anew is fine. */
     async markActive(id: KeyId, issued: IssuedKey): Promise<KeyRow> {
       const row = await db

@@ -93,6 +93,17 @@ export function workspaceRows(db: Db | Tx) {
       return row !== undefined;
     },
 
+    /** The most requests per minute that a live key of the workspace has; 0 without keys. */
+    async highestRateLimit(id: WorkspaceId): Promise<number> {
+      const row = await db
+        .selectFrom("keys")
+        .select(sql<number>`coalesce(max(rate_limit_rpm), 0)`.as("highest"))
+        .where("workspace_id", "=", id)
+        .where("status", "in", liveKeyStatuses)
+        .executeTakeFirstOrThrow();
+      return row.highest;
+    },
+
     async change(id: WorkspaceId, values: Partial<WorkspaceValues>): Promise<boolean> {
       const row = await db
         .updateTable("workspaces")

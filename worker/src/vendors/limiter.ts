@@ -1,9 +1,12 @@
-/** What a vendor lets us do, learned from its 429s: full speed until the first one, then a pace that probes upwards. */
+/** What a vendor lets us do, learned from its 429s: full speed until the first one, then what it allows. */
 export interface Limiter {
   /** Milliseconds to wait before the call may be made; 0 takes a place at once, anything else takes none. */
   reserve(endpoint: string): number;
   onSuccess(endpoint: string): void;
-  /** @param retryAfterMs what the vendor said; its absence means the vendor's usual window. */
+  /**
+   * @param retryAfterMs what the vendor said, if it said anything.
+   * @returns milliseconds to stay away.
+   */
   onThrottled(endpoint: string, retryAfterMs: number | undefined): number;
 }
 
@@ -12,26 +15,29 @@ interface Pace {
   /** Milliseconds between calls; 0 is full speed. */
   intervalMs: number;
   nextFreeAt: number;
-  recent: number[];
+  /** 429s without a hint since the last success. */
+  streak: number;
 }
 
-const learnWindowMs = 60_000;
+const firstPauseMs = 5_000;
+const firstIntervalMs = 250;
+const intervalMaxMs = 10_000;
 // Below this the pace is no limit any more.
 const fullSpeedBelowMs = 5;
-const intervalMaxMs = 20_000;
 
 /**
  * One limiter serves one credential in one process. Several processes learn on their own; the vendor's 429s are what
- * they agree through.
+ * they agree through. A 429 with `Retry-After` is obeyed to the letter. One without makes us stay away for five
+ * seconds, doubling up to the vendor's window, and come back at a pace that each success quickens a little.
  *
- * @param windowMs how long to stay away after a 429 without a hint.
+ * @param windowMs the longest pause without a hint: the time in which the vendor's allowance is known to refill.
  */
 export function createLimiter(windowMs: number, now: () => number = Date.now): Limiter {
   const paces = new Map<string, Pace>();
   const paceOf = (endpoint: string): Pace => {
     const known = paces.get(endpoint);
     if (known) return known;
-    const pace = { blockedUntil: 0, intervalMs: 0, nextFreeAt: 0, recent: [] };
+    const pace = { blockedUntil: 0, intervalMs: 0, nextFreeAt: 0, streak: 0 };
     paces.set(endpoint, pace);
     return pace;
   };
@@ -47,25 +53,24 @@ export function createLimiter(windowMs: number, now: () => number = Date.now): L
     },
     onSuccess(endpoint) {
       const pace = paceOf(endpoint);
-      const at = now();
-      pace.recent.push(at);
-      if (pace.recent.length > 2_000) pace.recent.splice(0, 1_000);
-      if (pace.intervalMs === 0) return;
-      pace.intervalMs *= 0.95;
+      pace.streak = 0;
+      pace.intervalMs *= 0.9;
       if (pace.intervalMs < fullSpeedBelowMs) pace.intervalMs = 0;
     },
     onThrottled(endpoint, retryAfterMs) {
       const pace = paceOf(endpoint);
       const at = now();
-      const stayAwayMs = retryAfterMs ?? windowMs;
+      if (retryAfterMs !== undefined) {
+        pace.blockedUntil = Math.max(pace.blockedUntil, at + retryAfterMs);
+        return retryAfterMs;
+      }
       // Several calls may have been under way; one window teaches one lesson.
       if (at >= pace.blockedUntil) {
-        pace.recent = pace.recent.filter((time) => time > at - learnWindowMs);
-        const learned = learnWindowMs / Math.max(1, pace.recent.length);
-        pace.intervalMs = Math.min(intervalMaxMs, Math.max(learned, pace.intervalMs * 2, fullSpeedBelowMs * 2));
+        pace.streak += 1;
+        pace.intervalMs = Math.min(intervalMaxMs, Math.max(firstIntervalMs, pace.intervalMs * 2));
+        pace.blockedUntil = at + Math.min(windowMs, firstPauseMs * 2 ** (pace.streak - 1));
       }
-      pace.blockedUntil = Math.max(pace.blockedUntil, at + stayAwayMs);
-      return stayAwayMs;
+      return pace.blockedUntil - at;
     },
   };
 }
