@@ -186,7 +186,8 @@ export function startQueueWorkers(
       concurrency,
       lockDuration: options.lockMs,
       stalledInterval: options.lockMs,
-      maxStalledCount: Number.MAX_SAFE_INTEGER,
+      // The row decides when a job has failed, never the queue. The column behind it is a 32-bit integer.
+      maxStalledCount: 2 ** 31 - 1,
       drainDelay: 5,
     } satisfies Partial<WorkerOptions>;
     const worker =

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { loadConfig, type Config } from "@keygate/shared/config";
+import { type Config, loadConfig } from "@keygate/shared/config";
 import type { DeveloperId, JobId, KeyId } from "@keygate/shared/contracts/ids";
 import { isFinal, type KeyEnding } from "@keygate/shared/contracts/jobs";
 import type { VendorId } from "@keygate/shared/contracts/vendors/registry";
@@ -127,7 +127,14 @@ export async function createHarness(options: {
           createdBy: actor.name,
         });
         const [row] = await jobRows(tx).insert([
-          { kind: "provision", input: { keyId: id }, vendor, keyId: id, actor, delivery: { key: pair.publicKey, isCallers: false } },
+          {
+            kind: "provision",
+            input: { keyId: id },
+            vendor,
+            keyId: id,
+            actor,
+            delivery: { key: pair.publicKey, isCallers: false },
+          },
         ]);
         return must(row, "job");
       });
@@ -187,7 +194,9 @@ export async function createHarness(options: {
         if (states.length > 0 ? states.includes(job.state) : isFinal(job.state)) return job;
         if (Date.now() > deadline) {
           const steps = await deps.db.selectFrom("saga_steps").selectAll().where("job_id", "=", jobId).execute();
-          throw new Error(`job did not settle: ${JSON.stringify({ job, steps }, null, 1)}\n${logLines.slice(-30).join("")}`);
+          throw new Error(
+            `job did not settle: ${JSON.stringify({ job, steps }, null, 1)}\n${logLines.slice(-30).join("")}`,
+          );
         }
         await new Promise((resolve) => setTimeout(resolve, 20));
       }

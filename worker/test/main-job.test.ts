@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { must } from "@keygate/shared/errors";
 import { keyRows } from "@keygate/shared/db/keys";
+import { must } from "@keygate/shared/errors";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { RunningFixture } from "./fixtures/fixture.ts";
 import { openaiFixture } from "./fixtures/openai.ts";
 import { type Backend, createHarness, type Harness } from "./harness.ts";

@@ -59,6 +59,9 @@ const columns = [
 const workable = ["queued", "running", "waiting_for_vendor", "compensating", "needs_attention"] as const;
 const unfinished = [...workable, "waiting_for_input"] as const;
 
+/** Longer delays are kept by the row alone. */
+export const delayInQueueMaxMs = 2_000;
+
 export interface NewJob<K extends JobKind = JobKind> {
   kind: K;
   input: JobInput<K>;
@@ -227,8 +230,9 @@ export function jobRows(db: Db | Tx) {
         .set({
           state: change.state,
           run_at: nowPlus(change.delayMs / 1000),
-          // The worker's own entry comes back by itself; the sweep only helps if that entry is lost.
-          enqueued_at: nowPlus(change.delayMs / 1000),
+          // After a short delay the worker's own entry comes back by itself, and the sweep helps only if it was lost. Long
+          // delays are the sweep's alone: an entry that lies in the queue for minutes could not be hurried.
+          enqueued_at: change.delayMs > delayInQueueMaxMs ? null : nowPlus(change.delayMs / 1000),
           lease_token: null,
           lease_until: null,
           error: change.error ? json(change.error) : null,

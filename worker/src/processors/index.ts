@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { JobKind } from "@keygate/shared/contracts/jobs";
-import { jobRows, type Lease } from "@keygate/shared/db/jobs";
+import { delayInQueueMaxMs, jobRows, type Lease } from "@keygate/shared/db/jobs";
 import { must } from "@keygate/shared/errors";
 import type { EntryHandler } from "@keygate/shared/queue";
 import type { WorkerDeps } from "../deps.ts";
@@ -29,7 +29,6 @@ const handlers = {
 const urgentPriority = 2;
 /** How long an entry holds its place while it waits for one of the places of its sort. */
 const slotWaitMs = 250;
-const recheckMaxMs = 30_000;
 
 /** Takes queue entries: leases the job's row, works it, and writes down what came of it. */
 export function createEntryHandler(deps: WorkerDeps): EntryHandler {
@@ -45,7 +44,8 @@ export function createEntryHandler(deps: WorkerDeps): EntryHandler {
     } finally {
       release();
     }
-    if (outcome !== "done") throw await putOff(outcome.againInMs);
+    // What is due later than that is left to the row: the sweep offers it again when its time has come.
+    if (outcome !== "done" && outcome.againInMs <= delayInQueueMaxMs) throw await putOff(outcome.againInMs);
   };
 }
 
@@ -57,7 +57,7 @@ export async function workJob(deps: WorkerDeps, jobId: Parameters<EntryHandler>[
   const job = await jobs.lease(jobId, token, leaseSeconds);
   if (!job) {
     const dueInMs = await jobs.dueInMs(jobId);
-    return dueInMs === null ? "done" : { againInMs: Math.min(dueInMs, recheckMaxMs) + 50 };
+    return dueInMs === null ? "done" : { againInMs: dueInMs + 50 };
   }
   const lease: Lease = { jobId, token };
   const stopRenewing = keepRenewing(deps, lease, leaseSeconds);
