@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { must } from "@keygate/shared/errors";
 import { newId } from "@keygate/shared/ids";
 import { Secret } from "@keygate/shared/secret";
@@ -22,7 +22,7 @@ afterEach(async () => {
 });
 
 const MadeKey = z.object({ id: z.string(), secret: z.string(), name: z.string() });
-const runOptions = { settleMs: 0, checkpoint: async () => {} };
+export const runOptions = { settleMs: 0, checkpoint: async () => {} };
 type Steps = "provision" | "rotate" | "revoke" | "revoke-last" | "dismantle";
 
 export type World = Awaited<ReturnType<typeof startWorld>>;
@@ -31,7 +31,7 @@ export type Job = ReturnType<World["job"]>;
 /** A simulated Anthropic, a client of it, and jobs whose journal and handoff are in memory. */
 export async function startWorld(vendorSettings: Record<string, unknown> = {}) {
   const fixture = await anthropicFixture.start();
-  const [server] = fixture.servers;
+  const server = must(fixture.servers[0], "server");
   server.mergeSettings(vendorSettings);
   open.push(fixture);
   /** What KeyGate's key rows would answer; by the key that they belong to. */
@@ -85,6 +85,7 @@ export async function startWorld(vendorSettings: Record<string, unknown> = {}) {
       key,
       journal,
       delivered,
+      contextWith,
       async run(name: Steps, input: string | null = null, initial: SagaState = {}): Promise<AnthropicState> {
         return runSteps(stepsOf(name), contextWith(input), initial, journal, runOptions);
       },
@@ -165,4 +166,18 @@ export async function persist<T>(attempt: () => Promise<T>, triesMax = 8): Promi
       if (!passes || tries >= triesMax) throw error;
     }
   }
+}
+
+export const digest = (secret: string) => createHash("sha256").update(secret).digest("hex");
+export const statusOf = (world: World, id: string | undefined) =>
+  world.books().keys.find((key) => key.id === id)?.status;
+
+/** A second key next to the first, as a rotation makes it. */
+export async function rotated(world: World) {
+  const first = await world.provisioned();
+  const next = world.job({ projectName: first.job.key.projectName });
+  const asked = await world.makeAskedKey(await next.untilWaiting("rotate", null, first.vendorRef));
+  const state = await next.run("rotate", asked.secret, first.vendorRef);
+  next.track(state);
+  return { first, next, asked, state, vendorRef: next.describe(state).vendorRef as AnthropicState };
 }

@@ -15,4 +15,15 @@ export const LoginResult = z
   .object({ access_token: z.string(), token_type: z.literal("bearer") })
   .meta({ id: "LoginResult" });
 
+export const ChangePassword = z
+  .strictObject({
+    current_password: z.string().min(1).max(1024),
+    new_password: z.string().min(12, { message: "Must be 12 characters or more" }).max(1024),
+  })
+  .meta({ id: "ChangePassword" });
+
+export const PasswordChanged = z.object({ status: z.literal("changed") }).meta({ id: "PasswordChanged" });
+export const SignedOut = z.object({ status: z.literal("signed_out") }).meta({ id: "SignedOut" });
+
 export const Me = z.object({ id: UserId, email: z.string(), role: UserRole, created_at: Timestamp }).meta({ id: "Me" });
+export type Me = z.infer<typeof Me>;

@@ -22,6 +22,9 @@ export const pageQuery = {
   cursor: z.string().min(1).max(500).optional(),
 };
 
+/** What a list is searched for: part of a name, an e-mail, a hint or a project name. */
+export const searchText = z.string().trim().min(1).max(200);
+
 /** A public X25519 key as JWK, the receiver's half of a handoff. */
 export const PublicJwk = z
   .strictObject({

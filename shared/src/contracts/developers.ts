@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { pageQuery, personalName, Timestamp } from "./common.ts";
+import { pageQuery, personalName, searchText, Timestamp } from "./common.ts";
 import { DeveloperId, JobId } from "./ids.ts";
 
 export const developerRoles = ["developer", "admin", "owner", "viewer", "billing"] as const;
@@ -49,6 +49,7 @@ export const DeveloperView = z
 export type DeveloperView = z.infer<typeof DeveloperView>;
 
 export const DeveloperListQuery = z.strictObject({
+  q: searchText.optional(),
   team: z.string().max(255).optional(),
   active_only: z
     .enum(["true", "false", "1", "0"])

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { pageQuery, Timestamp } from "./common.ts";
+import { PublicJwk, pageQuery, Timestamp } from "./common.ts";
 import { JobId, KeyId } from "./ids.ts";
 import { VendorId } from "./vendors/registry.ts";
 
@@ -124,8 +124,17 @@ export const ClaimRequest = z
       .string()
       .regex(/^[A-Za-z0-9_-]{43}$/, { message: "Must be the claim token that came with the job" })
       .optional(),
+    proof: z.string().min(1).max(300).optional().meta({
+      description: "Instead of the token: the opened challenge of POST /claims/{job_id}/challenge. The key comes sealed.",
+    }),
+  })
+  .refine((body) => body.claim_token === undefined || body.proof === undefined, {
+    message: "Either claim_token or proof",
   })
   .meta({ id: "ClaimRequest" });
+
+/** Names a new receiver of a key that nobody took yet; only who asked for the key may. */
+export const ReceiverRequest = z.strictObject({ public_key: PublicJwk }).meta({ id: "ReceiverRequest" });
 
 export const JobInputRequest = z
   .strictObject({ api_key: z.string().trim().min(8).max(20_000) })

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Dollars, PublicJwk, pageQuery, Timestamp } from "./common.ts";
+import { Dollars, PublicJwk, pageQuery, searchText, Timestamp } from "./common.ts";
 import { DeveloperId, JobId, KeyId, WorkspaceId } from "./ids.ts";
 import { LimitReport } from "./limits.ts";
 import { VendorId } from "./vendors/registry.ts";
@@ -184,6 +184,7 @@ export const KeyDetail = KeyView.extend({
 }).meta({ id: "KeyDetail" });
 
 export const KeyListQuery = z.strictObject({
+  q: searchText.optional(),
   vendor: VendorId.optional(),
   developer_id: DeveloperId.optional(),
   workspace_id: WorkspaceId.optional(),
@@ -191,3 +192,18 @@ export const KeyListQuery = z.strictObject({
   ...pageQuery,
 });
 export type KeyListQuery = z.infer<typeof KeyListQuery>;
+
+/** A key that was found in public, or a text around it. It is compared by fingerprint and never kept. */
+export const FindBySecretRequest = z
+  .strictObject({ text: z.string().trim().min(8).max(20_000) })
+  .meta({ id: "FindBySecretRequest" });
+
+export const FoundKey = z
+  .object({
+    match: z.enum(["fingerprint", "hint"]).meta({
+      description: "`fingerprint`: it is this key. `hint`: it begins and ends alike, which may be chance.",
+    }),
+    key: KeyView,
+  })
+  .meta({ id: "FoundKey" });
+export type FoundKey = z.infer<typeof FoundKey>;

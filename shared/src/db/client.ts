@@ -67,3 +67,6 @@ const outageMessage = /^(?:timeout exceeded when trying to connect|Connection te
 /** Whether the database could not be reached, as opposed to refusing what it was asked. */
 export const isDatabaseOutage = (error: unknown): boolean =>
   error instanceof Error && (outage.test(codeOf(error)) || outageMessage.test(error.message));
+
+/** Whether a value was refused (class 22, data exceptions): a time that no calendar has, a character that no text can hold. */
+export const isUnkeepableValue = (error: unknown): boolean => error instanceof Error && /^22/.test(codeOf(error));

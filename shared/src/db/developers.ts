@@ -4,6 +4,7 @@ import type { DeveloperId } from "../contracts/ids.ts";
 import { newId } from "../ids.ts";
 import type { Db, Tx } from "./client.ts";
 import { idAfter, type Page, pageById } from "./paging.ts";
+import { developersMatching } from "./search.ts";
 
 export interface DeveloperRow {
   id: DeveloperId;
@@ -61,6 +62,7 @@ export function developerRows(db: Db | Tx) {
     },
 
     async list(query: {
+      q?: string | undefined;
       team?: string | undefined;
       active_only: boolean;
       limit: number;
@@ -68,6 +70,7 @@ export function developerRows(db: Db | Tx) {
     }): Promise<Page<DeveloperRow>> {
       const after = idAfter(query.cursor);
       let select = withCounts();
+      if (query.q) select = select.where(developersMatching(query.q));
       if (query.team !== undefined) select = select.where("team", "=", query.team);
       if (query.active_only) select = select.where("is_active", "=", true);
       if (after) select = select.where("id", "<", after as DeveloperId);

@@ -152,6 +152,7 @@ export function jobRows(db: Db | Tx) {
 
     /** State, step and finish time of some jobs: what waiting callers and event streams look at. */
     async watch(ids: readonly JobId[]): Promise<JobGlance[]> {
+      if (ids.length === 0) return [];
       return db
         .selectFrom("jobs")
         .select(["id", "state", "step", "step_number", "step_total", "attempts", "claimed_at", "run_at"])

@@ -8,6 +8,7 @@ import { KeyGateError } from "../errors.ts";
 import { type Db, json, nowPlus, type Tx } from "./client.ts";
 import { idAfter, type Page, pageById } from "./paging.ts";
 import type { Database } from "./schema.ts";
+import { keysMatching } from "./search.ts";
 
 export type KeyRow = Selectable<Database["keys"]>;
 /** A key with what lists show of its owner. */
@@ -131,6 +132,7 @@ export function keyRows(db: Db | Tx) {
       if (query.vendor) select = select.where("keys.vendor", "=", query.vendor);
       if (query.developer_id) select = select.where("keys.developer_id", "=", query.developer_id);
       if (query.workspace_id) select = select.where("keys.workspace_id", "=", query.workspace_id);
+      if (query.q) select = select.where(keysMatching(query.q));
       if (after) select = select.where("keys.id", "<", after as KeyId);
       const rows = await select
         .orderBy("keys.id", "desc")
@@ -351,6 +353,16 @@ export function keyRows(db: Db | Tx) {
     async findByFingerprint(fingerprints: readonly string[]): Promise<OwnedKeyRow[]> {
       return owned()
         .where(sql<boolean>`keys.fingerprints && ${[...fingerprints]}::text[]`)
+        .limit(20)
+        .execute();
+    },
+
+    /** Keys that begin and end like this: a lead, where the fingerprint of the whole is not known. */
+    async findByHint(hint: string): Promise<OwnedKeyRow[]> {
+      return owned()
+        .where(sql`lower(keys.hint)`, "=", hint.toLowerCase())
+        .where("keys.hint", "=", hint)
+        .orderBy("keys.id", "desc")
         .limit(20)
         .execute();
     },

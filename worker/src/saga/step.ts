@@ -26,6 +26,8 @@ export interface SagaKey {
   id: string;
   jobId: string;
   developerId: string;
+  /** Whose key it will be, where the vendor knows people by their address. */
+  developerEmail?: string;
   /** The name that was reserved for what is made at the vendor. */
   projectName: string;
   budgetMicros: number;

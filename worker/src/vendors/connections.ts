@@ -59,10 +59,11 @@ export function openConnections(deps: { db: Db; keyring: Keyring; config: Config
       }
       const vendor: AnyVendor = vendors[id];
       const http = httpFor(id);
+      const settleMs = config.vendorCalls.settleMs ?? vendor.settleMs;
       let client: unknown;
       try {
         const settings = openVendorSettings(keyring, row, config.vendors);
-        client = vendor.connect(settings, { http, timeoutMs: config.vendorCalls.timeoutMs });
+        client = vendor.connect(settings, { http, timeoutMs: config.vendorCalls.timeoutMs, settleMs });
       } catch (cause) {
         await http.close();
         if (cause instanceof KeyGateError) throw cause;
@@ -71,7 +72,7 @@ export function openConnections(deps: { db: Db; keyring: Keyring; config: Config
           cause,
         });
       }
-      const connection = { vendor, client, settleMs: config.vendorCalls.settleMs ?? vendor.settleMs };
+      const connection = { vendor, client, settleMs };
       open.set(id, { version: row.version, health: row.health, connection, http });
       // Calls of jobs that still use the old connection end by themselves; only idle sockets are closed.
       setTimeout(() => known?.http.close().catch(() => {}), config.vendorCalls.timeoutMs * 2).unref();

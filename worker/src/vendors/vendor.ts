@@ -20,6 +20,8 @@ export interface Issued {
 export interface VendorDeps {
   http: VendorHttp;
   timeoutMs: number;
+  /** Instead of the vendor's own settle time, where the configuration says so. */
+  settleMs?: number;
 }
 
 /**

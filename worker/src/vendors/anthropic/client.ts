@@ -42,7 +42,12 @@ const RateLimit = z.object({
   models: z.array(z.string()).nullish(),
   limits: z.array(z.object({ type: z.string(), value: z.number().nullish() })),
 });
-const SpendLimit = z.object({ id: z.string(), amount: z.string(), scope: z.object({ type: z.string() }).loose() });
+// Amounts are strings of cents, some with decimals.
+const SpendLimit = z.object({
+  id: z.string(),
+  amount: z.string().regex(/^\d+(\.\d+)?$/),
+  scope: z.object({ type: z.string(), workspace_id: z.string().nullish() }),
+});
 const User = z.object({ id: z.string(), email: z.string(), role: z.string().nullish() });
 
 export type AnthropicWorkspace = z.infer<typeof Workspace>;
@@ -86,8 +91,9 @@ export function createAnthropicClient(connection: AnthropicConnection) {
     };
     const url = `${baseUrl}/organizations${path}`;
     const body = more.body === undefined ? {} : { body: more.body };
-    return (await http.call({ method, url, headers, endpoint: `${method} ${endpoint}`, expect, ...body }, classifyAnthropic))
-      .body;
+    return (
+      await http.call({ method, url, headers, endpoint: `${method} ${endpoint}`, expect, ...body }, classifyAnthropic)
+    ).body;
   }
 
   /** Lists that page by the last id. */
@@ -145,6 +151,7 @@ export function createAnthropicClient(connection: AnthropicConnection) {
 
   return {
     connection,
+    /** The organization that the Admin key belongs to. */
     me: () => call("GET", "/me", "me", Organization),
     createWorkspace: (name: string, tags: Record<string, string>) =>
       call("POST", "/workspaces", "workspaces", Workspace, { body: { name, tags } }),
@@ -152,9 +159,9 @@ export function createAnthropicClient(connection: AnthropicConnection) {
     listWorkspaces: () => listById("/workspaces", Workspace),
     getWorkspace: (id: string) => orGone(call("GET", `/workspaces/${seg(id)}`, "workspaces/id", Workspace)),
     archiveWorkspace: (id: string) =>
-      orGone(call("POST", `/workspaces/${seg(id)}/archive`, "workspaces/id/archive", anything)),
+      orGone(call("POST", `/workspaces/${seg(id)}/archive`, "workspaces/id/archive", Workspace)),
     listRateLimits: () => listByCursor("/rate_limits", "rate_limits", RateLimit),
-    /** Other limits of the entry stay as they are. The entry's own id, not its group's. */
+    /** Other limits of the entry stay as they are. It takes the entry's own id, not its group's. */
     setRequestsPerMinute: (workspace: string, entryId: string, value: number) =>
       call(
         "POST",
@@ -174,16 +181,15 @@ export function createAnthropicClient(connection: AnthropicConnection) {
         beta: spendLimitReadsBeta,
         ...(workspace ? { query: { "scope_type[]": "workspace", workspace_id: workspace } } : {}),
       }),
-    deleteSpendLimit: (id: string) =>
-      orGone(call("DELETE", `/spend_limits/${seg(id)}`, "spend_limits/id", anything)),
-    /** Never holds keys of the whole organization, whatever the workspace. */
+    deleteSpendLimit: (id: string) => orGone(call("DELETE", `/spend_limits/${seg(id)}`, "spend_limits/id", anything)),
+    /** Keys of the whole organization are never among them, whatever the workspace. */
     listKeys: (workspace: string, status?: "active") =>
-      listById("/api_keys", ApiKey, { workspace_id: workspace, ...(status ? { status } : {}) }),
+      orGone(listById("/api_keys", ApiKey, { workspace_id: workspace, ...(status ? { status } : {}) })),
     getKey: (id: string) => orGone(call("GET", `/api_keys/${seg(id)}`, "api_keys/id", ApiKey)),
     renameKey: (id: string, name: string) =>
-      call("POST", `/api_keys/${seg(id)}`, "api_keys/id", anything, { body: { name } }),
+      call("POST", `/api_keys/${seg(id)}`, "api_keys/id", ApiKey, { body: { name } }),
     setKeyStatus: (id: string, status: "inactive" | "archived") =>
-      call("POST", `/api_keys/${seg(id)}`, "api_keys/id", anything, { body: { status } }),
+      call("POST", `/api_keys/${seg(id)}`, "api_keys/id", ApiKey, { body: { status } }),
     findUsers: (email: string) => listById("/users", User, { email }),
     /**
      * One free call with a key that a person gave.
@@ -191,13 +197,15 @@ export function createAnthropicClient(connection: AnthropicConnection) {
      * @returns what Anthropic says about whose key it is. @throws `job.input_refused` when it does not accept the key.
      */
     async identify(secret: Secret): Promise<{ workspaceId: string | null; organizationId: string | null }> {
+      // A gateway's page with status 200 is no answer; a list of models is one.
+      const Models = z.object({ data: z.array(anything) });
       const reply: VendorReply<unknown> = await http.call(
         {
           method: "GET",
           url: `${baseUrl}/models?limit=1`,
           headers: { "x-api-key": secret.reveal(), "anthropic-version": anthropicVersion },
           endpoint: "GET models",
-          expect: anything,
+          expect: Models,
         },
         classifyGivenKey,
       );

@@ -1,0 +1,99 @@
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { MiddlewareHandler } from "hono";
+import { methodNotAllowed } from "hono/method-not-allowed";
+import { auditRoutes } from "./audit/routes.ts";
+import { accessTokens } from "./auth/access-tokens.ts";
+import { authRoutes, loginRoutes } from "./auth/routes.ts";
+import { sessionMinutes } from "./auth/session.ts";
+import { createSignIn } from "./auth/sign-in.ts";
+import { claimRoutes } from "./claims/routes.ts";
+import type { ApiDeps } from "./deps.ts";
+import { developerRoutes } from "./developers/routes.ts";
+import type { Env } from "./env.ts";
+import { jobRoutes } from "./jobs/routes.ts";
+import { keyRoutes } from "./keys/routes.ts";
+import { memberRoutes } from "./members/routes.ts";
+import { authenticate, isClaim } from "./middleware/authenticate.ts";
+import { checkQuery, readBody } from "./middleware/body.ts";
+import { clientAddress } from "./middleware/client-address.ts";
+import { crossOrigin } from "./middleware/cors.ts";
+import { idempotency } from "./middleware/idempotency.ts";
+import { onError, onMethodNotAllowed, onNotFound } from "./middleware/problem.ts";
+import { requestId } from "./middleware/request-id.ts";
+import { securityHeaders } from "./middleware/security-headers.ts";
+import { openApiDocument } from "./ops/openapi.ts";
+import { dashboardPages, documentationPages } from "./ops/pages.ts";
+import { queueBoard } from "./ops/queue-board.ts";
+import { opsRoutes } from "./ops/routes.ts";
+import { newApp, requireRole } from "./route.ts";
+import { searchRoutes } from "./search/routes.ts";
+import { statsRoutes } from "./stats/routes.ts";
+import { vendorRoutes } from "./vendors/routes.ts";
+import { workspaceMemberRoutes } from "./workspaces/member-routes.ts";
+import { workspaceRoutes } from "./workspaces/routes.ts";
+
+const api = "/api/v1";
+const boardSessionMinutes = 60;
+
+const routesBehindSignIn = [
+  vendorRoutes,
+  developerRoutes,
+  memberRoutes,
+  workspaceRoutes,
+  workspaceMemberRoutes,
+  keyRoutes,
+  jobRoutes,
+  auditRoutes,
+  statsRoutes,
+  searchRoutes,
+] as const;
+
+/** Auditors read. Asked here, once, so that no route can forget it. */
+function changesNeedAdmin(): MiddlewareHandler<Env> {
+  const asAdmin = requireRole("admin");
+  const isRead = (method: string) => method === "GET" || method === "HEAD";
+  return (c, next) => (isRead(c.req.method) || isClaim(c) ? next() : asAdmin(c, next));
+}
+
+/** The whole HTTP API with its documentation, health, and queue board. */
+export function createApp(deps: ApiDeps): OpenAPIHono<Env> {
+  const { config, clock } = deps;
+  const { secretKey } = config;
+  const signIn = createSignIn(deps);
+  const tokens = accessTokens({ secretKey, audience: "keygate-api", ttlMinutes: config.accessTokenTtlMinutes, clock });
+  const sessions = accessTokens({ secretKey, audience: "keygate-dashboard", ttlMinutes: sessionMinutes, clock });
+  const boardTokens = accessTokens({ secretKey, audience: "keygate-queues", ttlMinutes: boardSessionMinutes, clock });
+
+  const app = newApp();
+  app.onError(onError);
+  app.notFound(onNotFound);
+  app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
+    type: "http",
+    scheme: "bearer",
+    bearerFormat: "JWT",
+  });
+
+  app.use(requestId(deps.log), clientAddress(config.http.trustedProxies));
+  app.use(...securityHeaders(config.http.publicUrl));
+  app.use("/api/*", crossOrigin(config.http.corsOrigins));
+  app.use(methodNotAllowed({ app, onMethodNotAllowed }), checkQuery());
+
+  app.route("/", opsRoutes(deps));
+  app.route("/", documentationPages());
+  app.route("/", queueBoard(deps.queues, { deps, signIn, tokens: boardTokens }));
+  let document: ReturnType<typeof openApiDocument> | undefined;
+  app.get("/openapi.json", (c) => {
+    document ??= openApiDocument(app, config.http.publicUrl);
+    return c.json(document);
+  });
+
+  for (const path of ["/auth/login", "/auth/session", "/claims/*"]) app.use(`${api}${path}`, readBody());
+  app.route(api, loginRoutes(signIn, tokens, sessions));
+  app.route(api, claimRoutes(deps));
+  app.use(`${api}/*`, authenticate(deps, tokens, sessions), changesNeedAdmin(), readBody(), idempotency(deps));
+  app.route(api, authRoutes(deps, signIn, sessions));
+  for (const routes of routesBehindSignIn) app.route(api, routes(deps));
+
+  app.route("/", dashboardPages());
+  return app;
+}

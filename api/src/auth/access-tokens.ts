@@ -1,0 +1,63 @@
+import { hkdfSync } from "node:crypto";
+import { UserId } from "@keygate/shared/contracts/ids";
+import type { UserRow } from "@keygate/shared/db/users";
+import type { Secret } from "@keygate/shared/secret";
+import { jwtVerify, SignJWT } from "jose";
+import { z } from "zod";
+
+const issuer = "keygate";
+const Claims = z.object({ sub: UserId, token_version: z.int() });
+
+export interface TokenClaims {
+  userId: UserId;
+  tokenVersion: number;
+}
+
+/** Signed statements of who somebody is, for one audience. */
+export interface AccessTokens {
+  issue(user: Pick<UserRow, "id" | "token_version">): Promise<string>;
+  /** Null for a token that is expired, malformed, for another audience, or signed otherwise than by us. */
+  verify(token: string): Promise<TokenClaims | null>;
+}
+
+/**
+ * JWTs (HS256). The signing key is derived from `SECRET_KEY`, so that the same secret can serve other purposes without
+ * one being able to forge another.
+ */
+export function accessTokens(options: {
+  secretKey: Secret;
+  audience: "keygate-api" | "keygate-queues" | "keygate-dashboard";
+  ttlMinutes: number;
+  clock: () => Date;
+}): AccessTokens {
+  const { secretKey, audience, ttlMinutes, clock } = options;
+  const key = new Uint8Array(hkdfSync("sha256", secretKey.reveal(), "", `keygate/token/${audience}/v1`, 32));
+  return {
+    issue(user) {
+      const issuedAt = Math.floor(clock().getTime() / 1000);
+      return new SignJWT({ token_version: user.token_version })
+        .setProtectedHeader({ alg: "HS256", typ: "JWT" })
+        .setIssuer(issuer)
+        .setAudience(audience)
+        .setSubject(user.id)
+        .setIssuedAt(issuedAt)
+        .setExpirationTime(issuedAt + ttlMinutes * 60)
+        .sign(key);
+    },
+    async verify(token) {
+      try {
+        const { payload } = await jwtVerify(token, key, {
+          algorithms: ["HS256"],
+          issuer,
+          audience,
+          requiredClaims: ["sub", "exp", "iat"],
+          currentDate: clock(),
+        });
+        const claims = Claims.parse(payload);
+        return { userId: claims.sub, tokenVersion: claims.token_version };
+      } catch {
+        return null;
+      }
+    },
+  };
+}

@@ -1,0 +1,116 @@
+import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import {
+  ChangePassword,
+  LoginRequest,
+  LoginResult,
+  Me,
+  PasswordChanged,
+  SignedOut,
+} from "@keygate/shared/contracts/auth";
+import type { UserRow } from "@keygate/shared/db/users";
+import { KeyGateError } from "@keygate/shared/errors";
+import { Secret } from "@keygate/shared/secret";
+import type { z } from "zod";
+import type { ApiDeps } from "../deps.ts";
+import type { Env } from "../env.ts";
+import { bearer, jsonAnswer, jsonBody, newApp, problemResponses } from "../route.ts";
+import type { AccessTokens } from "./access-tokens.ts";
+import { changePassword } from "./change-password.ts";
+import { endSession, isOurDashboard, startSession } from "./session.ts";
+import type { SignIn } from "./sign-in.ts";
+
+const tags = ["Sign-in"];
+
+const login = createRoute({
+  method: "post",
+  path: "/auth/login",
+  tags,
+  summary: "Sign in",
+  request: { body: jsonBody(LoginRequest) },
+  responses: { 200: jsonAnswer(LoginResult, "Signed in"), ...problemResponses(400, 413, 415, 429) },
+});
+
+const openSession = createRoute({
+  method: "post",
+  path: "/auth/session",
+  tags,
+  summary: "Sign in to the dashboard",
+  description: "Sets a cookie instead of answering with a token. Needs `X-Requested-By: keygate-dashboard`.",
+  request: { body: jsonBody(LoginRequest) },
+  responses: { 200: jsonAnswer(Me, "Signed in"), ...problemResponses(400, 413, 415, 429) },
+});
+
+const closeSession = createRoute({
+  method: "delete",
+  path: "/auth/session",
+  tags,
+  summary: "Sign out of the dashboard",
+  responses: { 200: jsonAnswer(SignedOut, "The cookie is gone"), ...problemResponses() },
+});
+
+const me = createRoute({
+  method: "get",
+  path: "/auth/me",
+  tags,
+  summary: "Who the token belongs to",
+  security: bearer,
+  responses: { 200: jsonAnswer(Me, "The user"), ...problemResponses() },
+});
+
+const password = createRoute({
+  method: "post",
+  path: "/auth/password",
+  tags,
+  summary: "Change your password; ends every other session and token of yours",
+  security: bearer,
+  request: { body: jsonBody(ChangePassword) },
+  responses: { 200: jsonAnswer(PasswordChanged, "Changed"), ...problemResponses(400, 413, 415, 429) },
+});
+
+const meOf = ({ id, email, role, created_at }: UserRow): z.infer<typeof Me> => ({
+  id,
+  email,
+  role,
+  created_at: created_at.toISOString(),
+});
+
+/** Signing in needs no token; mounted in front of the authentication. */
+export function loginRoutes(signIn: SignIn, tokens: AccessTokens, sessions: AccessTokens): OpenAPIHono<Env> {
+  const refuseOthers = (isOurs: boolean) => {
+    // Nobody is signed in, or out, by a page that is not ours.
+    if (!isOurs)
+      throw new KeyGateError("auth.forbidden", { detail: "The request did not come from KeyGate's own page." });
+  };
+  return newApp()
+    .openapi(login, async (c) => {
+      const { email, password: given } = c.req.valid("json");
+      const user = await signIn({ email, password: new Secret(given), address: c.var.address, door: "api" });
+      return c.json({ access_token: await tokens.issue(user), token_type: "bearer" as const }, 200);
+    })
+    .openapi(openSession, async (c) => {
+      refuseOthers(isOurDashboard(c));
+      const { email, password: given } = c.req.valid("json");
+      const user = await signIn({ email, password: new Secret(given), address: c.var.address, door: "dashboard" });
+      startSession(c, await sessions.issue(user));
+      return c.json(meOf(user), 200);
+    })
+    .openapi(closeSession, (c) => {
+      refuseOthers(isOurDashboard(c));
+      endSession(c);
+      return c.json({ status: "signed_out" as const }, 200);
+    });
+}
+
+export function authRoutes(deps: ApiDeps, signIn: SignIn, sessions: AccessTokens): OpenAPIHono<Env> {
+  return newApp()
+    .openapi(me, (c) => c.json(meOf(c.var.user), 200))
+    .openapi(password, async (c) => {
+      const { current_password, new_password } = c.req.valid("json");
+      const { user, actor } = c.var;
+      const given = { current: new Secret(current_password), next: new Secret(new_password) };
+      const changed = await changePassword(deps, signIn, { user, actor, ...given });
+      // Whoever changed it stays signed in here.
+      if (c.req.header("authorization") === undefined) startSession(c, await sessions.issue(changed));
+      return c.json({ status: "changed" as const }, 200);
+    });
+}

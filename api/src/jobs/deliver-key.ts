@@ -1,0 +1,42 @@
+import type { JobId } from "@keygate/shared/contracts/ids";
+import type { Actor } from "@keygate/shared/db/audit";
+import type { JobRow } from "@keygate/shared/db/jobs";
+import type { ApiDeps } from "../deps.ts";
+import { hasFailed, jobFailure } from "./job-failure.ts";
+import { isReceiverOf, type Receiver } from "./receiver.ts";
+import { remakeLostKey } from "./remake-key.ts";
+import { claimGone, type Taking, takeKey } from "./take-key.ts";
+import { isAtRest, type Patience, waitForJob } from "./wait-for-job.ts";
+
+export type Delivery = Exclude<Taking, { outcome: "lost" }> | { outcome: "waiting"; job: JobRow };
+
+// A handoff that loses a key again and again is a fault that another new key would not mend.
+const remakesMax = 2;
+
+/**
+ * Waits for the job and takes its key. A sealed key that was lost is made anew meanwhile. Nothing is taken for a client
+ * that has gone.
+ *
+ * @throws what the job failed with, or claim.gone.
+ */
+export async function deliverKey(
+  deps: ApiDeps,
+  jobId: JobId,
+  request: Patience & { receiver: Receiver; actor: Actor },
+): Promise<Delivery> {
+  const endsAt = performance.now() + request.waitSeconds * 1000;
+  for (let remakes = 0; ; remakes++) {
+    const waitSeconds = (endsAt - performance.now()) / 1000;
+    const job = await waitForJob(deps, jobId, isAtRest, { waitSeconds, signal: request.signal });
+    if (hasFailed(job)) throw jobFailure(job);
+    if (job.claimed_at) return { outcome: "taken_before", job };
+    if (job.state !== "succeeded" || request.signal.aborted) return { outcome: "waiting", job };
+    if (!job.claim_until) throw claimGone("The key's time to be taken is over.");
+    if (!isReceiverOf(job, request.receiver)) throw claimGone("The key was asked for anew by another request.");
+
+    const taking = await takeKey(deps, job, request);
+    if (taking.outcome !== "lost") return taking;
+    if (remakes === remakesMax || request.signal.aborted) return { outcome: "waiting", job };
+    await remakeLostKey(deps, job, request.actor);
+  }
+}

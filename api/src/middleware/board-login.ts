@@ -1,0 +1,76 @@
+import { type UserRow, userRows } from "@keygate/shared/db/users";
+import { KeyGateError } from "@keygate/shared/errors";
+import { Secret } from "@keygate/shared/secret";
+import type { Context, MiddlewareHandler } from "hono";
+import { getCookie, setCookie } from "hono/cookie";
+import type { AccessTokens } from "../auth/access-tokens.ts";
+import type { SignIn } from "../auth/sign-in.ts";
+import type { ApiDeps } from "../deps.ts";
+import type { Env } from "../env.ts";
+
+export interface BoardLogin {
+  deps: ApiDeps;
+  signIn: SignIn;
+  /** For the board only: its cookie is no access token of the API. */
+  tokens: AccessTokens;
+}
+
+const cookieName = "keygate_queues";
+
+function readBasic(header: string | undefined): { email: string; password: Secret } | null {
+  const encoded = /^basic ([A-Za-z0-9+/=_-]+)$/i.exec(header?.trim() ?? "")?.[1];
+  if (!encoded || encoded.length > 4096) return null;
+  const text = Buffer.from(encoded, "base64").toString("utf8");
+  const colon = text.indexOf(":");
+  if (colon < 1 || text.includes("\0")) return null;
+  return { email: text.slice(0, colon), password: new Secret(text.slice(colon + 1)) };
+}
+
+async function userOfCookie(c: Context<Env>, { deps, tokens }: BoardLogin): Promise<UserRow | null> {
+  const claims = await tokens.verify(getCookie(c, cookieName) ?? "");
+  const user = claims && (await userRows(deps.db).find(claims.userId));
+  return user?.is_active && user.token_version === claims?.tokenVersion ? user : null;
+}
+
+async function userOfBasic(c: Context<Env>, { deps, signIn, tokens }: BoardLogin): Promise<UserRow | null> {
+  const given = readBasic(c.req.header("authorization"));
+  if (!given) return null;
+  const user = await signIn({ ...given, address: c.var.address, door: "queues" });
+  // The board asks every few seconds: with the cookie each answer does not cost a password hash and an audit row.
+  setCookie(c, cookieName, await tokens.issue(user), {
+    path: "/queues",
+    httpOnly: true,
+    sameSite: "Strict",
+    secure: deps.config.http.publicUrl?.startsWith("https:") ?? false,
+  });
+  return user;
+}
+
+/** Asks for e-mail and password as browsers and curl know it (HTTP Basic), and sets `user`. */
+export function boardLogin(login: BoardLogin): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    try {
+      const user = (await userOfCookie(c, login)) ?? (await userOfBasic(c, login));
+      if (!user) throw new KeyGateError("auth.required");
+      c.set("user", user);
+    } catch (error) {
+      if (!(error instanceof KeyGateError) || error.status !== 401) throw error;
+      const challenge = { "WWW-Authenticate": 'Basic realm="KeyGate queues", charset="UTF-8"' };
+      return c.text(`${error.title}: your KeyGate e-mail and password.\n`, 401, challenge);
+    }
+    return next();
+  };
+}
+
+/** A browser sends the sign-in along whoever makes it ask: other sites may look for nothing and change nothing. */
+export function sameSiteOnly(): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    const site = c.req.header("sec-fetch-site");
+    const origin = c.req.header("origin");
+    const isOurs = site
+      ? site === "same-origin" || site === "none"
+      : !origin || new URL(origin).host === c.req.header("host");
+    if (c.req.method !== "GET" && c.req.method !== "HEAD" && !isOurs) throw new KeyGateError("auth.forbidden");
+    await next();
+  };
+}

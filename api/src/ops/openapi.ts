@@ -1,0 +1,86 @@
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { Env } from "../env.ts";
+import { version } from "../version.ts";
+
+const description = `KeyGate gives each developer a real vendor key of their own, and takes it back.
+
+Sign in with \`POST /api/v1/auth/login\` and send the token as \`Authorization: Bearer …\`.
+
+**Lists** return an array; the next page is in the \`Link\` header. **Errors** are problem details (RFC 9457) whose \`code\`
+is stable. **\`Idempotency-Key\`** on any POST makes repeating it safe for 24 hours. **Waiting**: calls that make a job wait
+25 s for it unless \`Prefer: wait=N\` or \`Prefer: respond-async\` says otherwise.`;
+
+const tags = [
+  ["Sign-in", "Access tokens"],
+  ["Vendors", "Admin credentials, and what each vendor enforces"],
+  ["Developers", "Who may have keys"],
+  ["Members", "The same people, under the name that existing clients use"],
+  ["Workspaces", "Groups with limits of their own"],
+  ["Keys", "Provision, rotate, revoke"],
+  ["Jobs", "What is under way, and taking the key"],
+  ["Audit", "Who did what"],
+  ["Overview", "Figures"],
+  ["Operations", "Health"],
+].map(([name = "", text = ""]) => ({ name, description: text }));
+
+type Document = ReturnType<OpenAPIHono<Env>["getOpenAPI31Document"]>;
+
+/** A body of which nothing is needed may be left out; routes cannot say so themselves (see `jsonBody`). */
+function markOptionalBodies(document: Document): void {
+  for (const item of Object.values(document.paths ?? {})) {
+    for (const method of ["post", "put", "patch"] as const) {
+      const body = item[method]?.requestBody;
+      if (!body || !("content" in body)) continue;
+      const schema = body.content["application/json"]?.schema;
+      const name = schema && "$ref" in schema ? schema.$ref.split("/").at(-1) : undefined;
+      const resolved = name === undefined ? schema : document.components?.schemas?.[name];
+      const needed = resolved && "required" in resolved ? (resolved.required ?? []) : [];
+      if (needed.length === 0) body.required = false;
+    }
+  }
+}
+
+const idempotencyKey = {
+  name: "Idempotency-Key",
+  in: "header",
+  required: false,
+  description: "The same key and body within 24 h has one effect and the same answer; secrets are never repeated.",
+  schema: { type: "string", minLength: 1, maxLength: 255 },
+} as const;
+const prefer = {
+  name: "Prefer",
+  in: "header",
+  required: false,
+  description: "`wait=N` (seconds, at most 60) or `respond-async`",
+  schema: { type: "string" },
+} as const;
+
+/** Headers that middleware reads, whatever the route. */
+function nameHeaders(document: Document): void {
+  for (const [path, item] of Object.entries(document.paths ?? {})) {
+    for (const operation of [item.post, item.delete]) {
+      if (!operation || path.endsWith("/auth/login")) continue;
+      operation.parameters ??= [];
+      if (operation === item.post) operation.parameters.push(idempotencyKey);
+      if (operation.responses?.["202"]) operation.parameters.push(prefer);
+    }
+  }
+}
+
+/** The OpenAPI 3.1 document of an app, from the schemas that validate its requests. */
+export function openApiDocument(app: OpenAPIHono<Env>, publicUrl: string | null): Document {
+  const document = app.getOpenAPI31Document({
+    openapi: "3.1.0",
+    info: {
+      title: "KeyGate",
+      version,
+      description,
+      license: { name: "Apache-2.0", url: "https://www.apache.org/licenses/LICENSE-2.0" },
+    },
+    servers: [{ url: publicUrl ?? "/" }],
+    tags,
+  });
+  markOptionalBodies(document);
+  nameHeaders(document);
+  return document;
+}

@@ -1,0 +1,42 @@
+import { createBullBoard } from "@bull-board/api";
+import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
+import { HonoAdapter } from "@bull-board/hono";
+import { serveStatic } from "@hono/node-server/serve-static";
+import type { Queues } from "@keygate/shared/queue";
+import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import type { Env } from "../env.ts";
+import { type BoardLogin, boardLogin, sameSiteOnly } from "../middleware/board-login.ts";
+import { bodyLimitBytes } from "../middleware/body.ts";
+import { contentSecurityPolicy } from "../middleware/security-headers.ts";
+
+export const boardPath = "/queues";
+
+// The board's page asks for a font elsewhere; the policy answers that it does without.
+const boardPolicy = contentSecurityPolicy({ "style-src": "'self' 'unsafe-inline'", "img-src": "'self' data:" });
+
+function createBoard(queues: Queues, readOnlyMode: boolean): Hono {
+  const serverAdapter = new HonoAdapter(serveStatic).setBasePath(boardPath);
+  createBullBoard({
+    queues: queues.boardQueues().map((queue) => new BullMQAdapter(queue, { readOnlyMode })),
+    serverAdapter,
+    options: { uiConfig: { boardTitle: "KeyGate" } },
+  });
+  return new Hono().route(boardPath, serverAdapter.registerPlugin());
+}
+
+/** bull-board for admins; auditors see it and change nothing. Its entries hold the ids of jobs and nothing else. */
+export function queueBoard(queues: Queues, login: BoardLogin): Hono<Env> {
+  const full = createBoard(queues, false);
+  const readOnly = createBoard(queues, true);
+  const app = new Hono<Env>();
+  for (const path of [boardPath, `${boardPath}/*`]) {
+    app.use(path, boardLogin(login), sameSiteOnly(), bodyLimit({ maxSize: bodyLimitBytes }), async (c) => {
+      const board = c.var.user.role === "auditor" ? readOnly : full;
+      const response = await board.fetch(c.req.raw, c.env);
+      c.header("Content-Security-Policy", boardPolicy);
+      return c.newResponse(response.body, response);
+    });
+  }
+  return app;
+}

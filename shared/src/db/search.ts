@@ -1,0 +1,74 @@
+import { type RawBuilder, type SqlBool, sql } from "kysely";
+import type { SearchResult } from "../contracts/search.ts";
+import type { Db, Tx } from "./client.ts";
+
+// What a list that is searched can page through: beyond that, more letters help more than more pages.
+const matchesMax = 1_000;
+const ownersMax = 200;
+// A trigram index has nothing to say about less.
+const trigram = 3;
+
+const escaped = (text: string) => text.toLowerCase().replace(/[\\%_]/g, "\\$&");
+
+/** Anywhere in the text; of one or two letters, at its beginning. */
+function patternOf(q: string): string {
+  return q.length < trigram ? `${escaped(q)}%` : `%${escaped(q)}%`;
+}
+
+const ownersMatching = (q: string): RawBuilder<unknown> => sql`
+  (select id from developers where lower(name) like ${patternOf(q)} order by id desc limit ${sql.lit(ownersMax)})
+  union
+  (select id from developers where email like ${patternOf(q)} order by id desc limit ${sql.lit(ownersMax)})
+  union
+  (select id from developers where id = ${q})`;
+
+/** A condition on `developers`: name or e-mail contains the text, or it is the id. */
+export const developersMatching = (q: string): RawBuilder<SqlBool> =>
+  sql<SqlBool>`developers.id in (${ownersMatching(q)})`;
+
+/** A condition on `keys`: hint or project name contains the text, its developer matches, or it is the id. */
+export function keysMatching(q: string): RawBuilder<SqlBool> {
+  const limit = sql.lit(matchesMax);
+  const ofOwners = sql`
+    (select k.id from keys k where k.developer_id in (${ownersMatching(q)}) order by k.id desc limit ${limit})
+    union (select id from keys where id = ${q})`;
+  if (q.length < trigram) return sql<SqlBool>`keys.id in (${ofOwners})`;
+  return sql<SqlBool>`keys.id in (
+    (select id from keys where lower(project_name) like ${patternOf(q)} order by id desc limit ${limit})
+    union
+    (select id from keys where lower(hint) like ${patternOf(q)} order by id desc limit ${limit})
+    union ${ofOwners})`;
+}
+
+/** Developers and keys by part of a name, e-mail, hint or project name; newest first. */
+export function searchRows(db: Db | Tx) {
+  return {
+    developers(q: string, limit: number): Promise<SearchResult["developers"]> {
+      return db
+        .selectFrom("developers")
+        .select(["id", "name", "email", "team", "is_active"])
+        .where(developersMatching(q))
+        .orderBy("is_active", "desc")
+        .orderBy("id", "desc")
+        .limit(limit)
+        .execute();
+    },
+    keys(q: string, limit: number): Promise<SearchResult["keys"]> {
+      return db
+        .selectFrom("keys")
+        .innerJoin("developers", "developers.id", "keys.developer_id")
+        .select([
+          "keys.id",
+          "keys.vendor",
+          "keys.status",
+          "keys.hint as key_hint",
+          "keys.project_name",
+          "developers.name as developer_name",
+        ])
+        .where(keysMatching(q))
+        .orderBy("keys.id", "desc")
+        .limit(limit)
+        .execute();
+    },
+  };
+}

@@ -1,0 +1,26 @@
+import { must } from "@keygate/shared/errors";
+import { awaitKey } from "./hand-over.ts";
+import type { AnthropicStep } from "./state.ts";
+import { endStrayKeys, requireOpenWorkspace } from "./workspace.ts";
+
+/** Notes the key that is replaced before anything is done, so that no later step can take it for a stray one. */
+const noteOldKey: AnthropicStep = {
+  name: "note-old-key",
+  onFound: "repeat",
+  find: null,
+  undo: null,
+  async run({ client }, state) {
+    await requireOpenWorkspace(client, state);
+    return { oldKeyId: must(state.keyId, "keyId") };
+  },
+};
+
+/** The same hand-over in the same workspace, so limits and spend carry over. Here no workspace goes with the undoing. */
+const awaitNextKey: AnthropicStep = {
+  ...awaitKey,
+  async undo(ctx, state) {
+    await endStrayKeys(ctx, state, [state.oldKeyId], "archived");
+  },
+};
+
+export const rotate = [noteOldKey, awaitNextKey] as const satisfies readonly AnthropicStep[];

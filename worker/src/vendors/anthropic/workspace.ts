@@ -1,0 +1,91 @@
+import { KeyGateError, must } from "@keygate/shared/errors";
+import { WaitForVendor } from "../../saga/wait.ts";
+import type { AnthropicClient } from "./client.ts";
+import { type AnthropicState, type Ctx, clockSkewMs, isRefusal, requireSameOrganization } from "./state.ts";
+
+/** @throws `vendor.refused` when the workspace can't take a key any more: archiving is for good. */
+export async function requireOpenWorkspace(client: AnthropicClient, state: AnthropicState): Promise<void> {
+  const workspaceId = must(state.workspaceId, "workspaceId");
+  const workspace = await client.getWorkspace(workspaceId);
+  if (workspace && !workspace.archived_at) return;
+  if (!workspace) await requireSameOrganization(client, state);
+  throw new KeyGateError("vendor.refused", {
+    detail: `The workspace ${workspaceId} ${workspace ? "was archived" : "does not exist"} at Anthropic. Ask for a new key.`,
+  });
+}
+
+/**
+ * Archives the workspace, and all its keys with it, and looks. What counts is that it is archived in the end: a second
+ * time is refused.
+ */
+export async function archiveAndConfirm(client: AnthropicClient, state: AnthropicState): Promise<void> {
+  const { workspaceId } = state;
+  if (!workspaceId) return;
+  const isOpen = async () => {
+    const workspace = await client.getWorkspace(workspaceId);
+    if (!workspace) await requireSameOrganization(client, state);
+    return workspace !== null && !workspace.archived_at;
+  };
+  if (await isOpen()) {
+    try {
+      await client.archiveWorkspace(workspaceId);
+    } catch (error) {
+      if (!isRefusal(error) || (await isOpen())) throw error;
+    }
+    if (await isOpen()) throw new WaitForVendor(1_000, "Anthropic is archiving the workspace");
+  }
+  const left = (await client.listKeys(workspaceId, "active")) ?? [];
+  if (left.length > 0) throw new WaitForVendor(1_000, "Anthropic still shows an active key in the archived workspace");
+}
+
+/** Takes the key's access, reversibly. A key that has expired or was deleted can't be disabled and needs not. */
+export async function disableKey(client: AnthropicClient, state: AnthropicState, keyId: string): Promise<void> {
+  try {
+    await client.setKeyStatus(keyId, "inactive");
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    const key = await client.getKey(keyId);
+    if (!key) await requireSameOrganization(client, state);
+    if (key?.status === "active") throw error;
+  }
+}
+
+/** Deletes the key, as the Console calls it. For good; it stays on the list. */
+export async function archiveKey(client: AnthropicClient, state: AnthropicState, keyId: string): Promise<void> {
+  try {
+    await client.setKeyStatus(keyId, "archived");
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    const key = await client.getKey(keyId);
+    if (!key) await requireSameOrganization(client, state);
+    if (key && key.status !== "archived") throw error;
+  }
+}
+
+/**
+ * Takes the access of every key that appeared in the workspace while the job was asking for one: the workspace is
+ * KeyGate's own, and a key in it that KeyGate does not know is nobody's.
+ *
+ * @param keep the keys that are known.
+ */
+export async function endStrayKeys(
+  ctx: Ctx,
+  state: AnthropicState,
+  keep: readonly (string | undefined)[],
+  ending: "inactive" | "archived",
+): Promise<void> {
+  const { client, key } = ctx;
+  const { workspaceId } = state;
+  if (!workspaceId) return;
+  const inWorkspace = (await client.listKeys(workspaceId)) ?? [];
+  if (inWorkspace.length === 0) await requireSameOrganization(client, state);
+  const notBefore = key.jobCreatedAt.getTime() - clockSkewMs;
+  for (const listed of inWorkspace) {
+    const isDone = listed.status === "archived" || (ending === "inactive" && listed.status !== "active");
+    const isInOurWorkspace = listed.scope.type === "workspace" && listed.scope.workspace_id === workspaceId;
+    if (isDone || !isInOurWorkspace || keep.includes(listed.id)) continue;
+    if (Date.parse(listed.created_at) < notBefore || (await ctx.isTracked({ vendorKeyId: listed.id }))) continue;
+    if (listed.status === "active") await disableKey(client, state, listed.id);
+    if (ending === "archived") await archiveKey(client, state, listed.id);
+  }
+}

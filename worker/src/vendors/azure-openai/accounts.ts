@@ -1,0 +1,136 @@
+import { KeyGateError } from "@keygate/shared/errors";
+import { WaitForVendor } from "../../saga/wait.ts";
+import { isStatus } from "./errors.ts";
+import type { AzureAccount, AzureDeletedAccount } from "./schemas.ts";
+import type { AzureState, Ctx, OwnAccount } from "./state.ts";
+
+/** Tags that are put on each account: ids, since tags show in cost exports. */
+export const tagsFor = (ctx: Ctx, account: OwnAccount): Record<string, string> => ({
+  "keygate-instance": "keygate",
+  "keygate-key": account.ownerKeyId,
+  "keygate-developer": ctx.key.developerId,
+});
+
+type Tagged = Pick<AzureAccount, "tags"> | Pick<AzureDeletedAccount, "tags">;
+
+// Tag names have no case, their values have one.
+const ownerOf = ({ tags }: Tagged): string | null =>
+  Object.entries(tags ?? {}).find(([name]) => name.toLowerCase() === "keygate-key")?.[1] ?? null;
+
+/** Whether the tags say that it was made for this key. */
+export const isOurs = (found: Tagged, account: OwnAccount): boolean => ownerOf(found) === account.ownerKeyId;
+
+/** Whether the tags say that it was made for another key. Lost tags make nobody else's of what we know to have made. */
+const isForeign = (found: Tagged, account: OwnAccount): boolean => {
+  const owner = ownerOf(found);
+  return owner !== null && owner !== account.ownerKeyId;
+};
+
+/** The account that we know to have made, or null when it is gone or somebody else's has taken its name. */
+export async function openAccount({ client }: Ctx, account: OwnAccount): Promise<AzureAccount | null> {
+  const found = await client.getAccount(account);
+  return found && !isForeign(found, account) ? found : null;
+}
+
+// Nothing can be changed below an account in one of these, not even to take it away.
+const changing = new Set(["accepted", "creating", "moving", "resolvingdns"]);
+
+/** Waits while Azure makes or moves the account. */
+export function requireUnchanging({ properties }: AzureAccount): void {
+  if (!changing.has(properties.provisioningState.toLowerCase())) return;
+  throw new WaitForVendor(2_000, "Azure has not finished making the account");
+}
+
+/** Deletes the deployments, which frees their capacity at once; capacity of soft-deleted ones stays taken. */
+export async function deleteDeployments(ctx: Ctx, account: OwnAccount): Promise<void> {
+  const found = await openAccount(ctx, account);
+  if (!found) return;
+  requireUnchanging(found);
+  if (found.properties.provisioningState.toLowerCase() === "deleting") return;
+  // One after another: an account takes one change at a time.
+  for (const { name } of (await ctx.client.listDeployments(account)) ?? []) {
+    await ctx.client.deleteDeployment(account, name);
+  }
+  const left = (await ctx.client.listDeployments(account)) ?? [];
+  if (left.length > 0) throw new WaitForVendor(2_000, "Azure is deleting the deployments");
+}
+
+/** Deletes the account and looks. @returns whether there was one. */
+export async function deleteAccount(ctx: Ctx, account: OwnAccount): Promise<boolean> {
+  const found = await openAccount(ctx, account);
+  if (!found) return false;
+  if (found.properties.provisioningState.toLowerCase() !== "deleting") await ctx.client.deleteAccount(account);
+  if (await openAccount(ctx, account)) throw new WaitForVendor(2_000, "Azure is deleting the account");
+  return true;
+}
+
+/** A soft-deleted account of ours, in whichever of our locations it stands. */
+async function findDeleted({ client }: Ctx, account: OwnAccount): Promise<{ at: string; until: string | null } | null> {
+  for (const at of client.locationsToSearch(account.location)) {
+    const found = await client.getDeletedAccount(account, at);
+    if (found && !isForeign(found, account)) return { at, until: found.properties?.scheduledPurgeDate ?? null };
+  }
+  return null;
+}
+
+const noPurgeRight =
+  "KeyGate may not purge deleted accounts, a right that must be granted for the whole subscription; Azure purges it by itself.";
+
+type Purge = Pick<AzureState, "notPurged"> | "unseen";
+
+/**
+ * Purges the soft-deleted account for good and looks. Where the right is missing, access has ended all the same: then it
+ * says until when Azure keeps what is left.
+ *
+ * @returns `unseen` when there was nothing to purge.
+ */
+export async function purgeAccount(ctx: Ctx, account: OwnAccount): Promise<Purge> {
+  let seen: Awaited<ReturnType<typeof findDeleted>> = null;
+  try {
+    seen = await findDeleted(ctx, account);
+    if (!seen) return "unseen";
+    await ctx.client.purgeAccount(account, seen.at);
+    if (await findDeleted(ctx, account)) throw new WaitForVendor(2_000, "Azure is purging the deleted account");
+    return {};
+  } catch (error) {
+    if (!isStatus(error, 403)) throw error;
+    return { notPurged: { until: seen?.until ?? null, why: noPurgeRight } };
+  }
+}
+
+/** Takes away everything of an account that was just made. Repeatable. */
+export async function removeAccount(ctx: Ctx, account: OwnAccount): Promise<void> {
+  await deleteDeployments(ctx, account);
+  const wasThere = await deleteAccount(ctx, account);
+  const purge = await purgeAccount(ctx, account);
+  // Whoever deleted it a moment ago must see it among the deleted; whoever finds it gone already need not.
+  if (purge === "unseen" && wasThere) throw new WaitForVendor(2_000, "Azure does not show the deleted account yet");
+}
+
+const heldName = (name: string, why: string) =>
+  new KeyGateError("vendor.refused", {
+    detail: `The name ${name} belongs to a deleted account ${why}. Ask for the key again: it gets another name.`,
+  });
+
+/**
+ * Purges what an earlier deletion of ours left under the name, so that the name can be used.
+ *
+ * @throws KeyGateError, permanent, when it is not ours or may not be purged.
+ */
+export async function purgeLeftover(ctx: Ctx, account: OwnAccount): Promise<void> {
+  for (const at of ctx.client.locationsToSearch(account.location)) {
+    const found = await ctx.client.getDeletedAccount(account, at);
+    if (!found) continue;
+    // Unlike in a removal, nothing proves that an untagged one is ours.
+    if (!isOurs(found, account)) throw heldName(account.name, "that KeyGate did not make");
+    try {
+      await ctx.client.purgeAccount(account, at);
+    } catch (error) {
+      if (!isStatus(error, 403)) throw error;
+      throw heldName(account.name, "that KeyGate may not purge");
+    }
+    if (await ctx.client.getDeletedAccount(account, at)) {
+      throw new WaitForVendor(2_000, "Azure is purging a deleted account of the same name");
+    }
+  }
+}

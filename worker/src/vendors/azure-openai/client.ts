@@ -1,0 +1,220 @@
+import { randomUUID } from "node:crypto";
+import { KeyGateError } from "@keygate/shared/errors";
+import { Secret } from "@keygate/shared/secret";
+import { z } from "zod";
+import type { VendorHttp, VendorReply } from "../http.ts";
+import { classifyArm, isGone, isStatus, readArmError } from "./errors.ts";
+import type { AzureTokens } from "./identity.ts";
+import {
+  Account,
+  type AzureOffer,
+  DeletedAccount,
+  Deployment,
+  Keys,
+  Lock,
+  Offer,
+  Operation,
+  Permission,
+  Provider,
+  Usage,
+} from "./schemas.ts";
+import { type AzureSettings, normalLocation } from "./settings.ts";
+import { createTurnstile } from "./turnstile.ts";
+
+/** Where an account stands. All that is needed to find it again, whatever the configuration says by then. */
+export interface AccountPlace {
+  subscriptionId: string;
+  resourceGroup: string;
+  name: string;
+}
+
+export type KeySlot = "Key1" | "Key2";
+export type AzureKeys = Record<KeySlot, Secret>;
+/** Capacity, or accounts, of which a subscription has so many. */
+export type Pools = ReadonlyMap<string, { used: number; limit: number }>;
+
+export type AzureClient = ReturnType<typeof createAzureClient>;
+
+const pagesMax = 200;
+const atOnceMax = 5;
+// Signed, and about 4 KB long: followed byte for byte or not at all.
+const operationUrlMax = 16_384;
+const managementVersion = "2021-04-01";
+const anything = z.unknown();
+const seg = encodeURIComponent;
+const pageOf = <T extends z.ZodType>(item: T) => z.object({ value: z.array(item), nextLink: z.string().nullish() });
+
+interface Connection {
+  http: VendorHttp;
+  tokens: AzureTokens;
+  settings: AzureSettings;
+  settleMs: number;
+}
+
+/** Speaks HTTP with Azure's Resource Manager. Every call is made once; lists are read to their end. */
+export function createAzureClient({ http, tokens, settings, settleMs }: Connection) {
+  const { resourceManagerUrl: baseUrl, apiVersion } = settings;
+  const origin = new URL(baseUrl).origin;
+  const turnstile = createTurnstile(atOnceMax);
+  const subscription = (id = settings.subscriptionId) => `/subscriptions/${seg(id)}`;
+  const group = (place: Omit<AccountPlace, "name">) =>
+    `${subscription(place.subscriptionId)}/resourceGroups/${seg(place.resourceGroup)}`;
+  const provider = (id?: string) => `${subscription(id)}/providers/Microsoft.CognitiveServices`;
+  const pathOf = (place: AccountPlace) =>
+    `${group(place)}/providers/Microsoft.CognitiveServices/accounts/${seg(place.name)}`;
+  const deploymentPath = (place: AccountPlace, name: string) => `${pathOf(place)}/deployments/${seg(name)}`;
+  const deletedPath = (place: AccountPlace, location: string) =>
+    `${provider(place.subscriptionId)}/locations/${seg(location)}/resourceGroups/${seg(place.resourceGroup)}` +
+    `/deletedAccounts/${seg(place.name)}`;
+  const locationPath = (location: string) => `${provider()}/locations/${seg(location)}`;
+  const versioned = (path: string, version = apiVersion) => `${baseUrl}${path}?api-version=${version}`;
+
+  type Method = "GET" | "PUT" | "POST" | "DELETE";
+  // Azure counts reads, writes and deletes, whatever they are about; a POST that only reads is a write to it.
+  const kinds = { GET: "reads", PUT: "writes", POST: "writes", DELETE: "deletes" } as const;
+
+  async function send<T>(
+    method: Method,
+    url: string,
+    what: string,
+    expect: z.ZodType<T>,
+    body?: unknown,
+  ): Promise<VendorReply<T>> {
+    const once = (token: string) =>
+      http.call(
+        {
+          method,
+          url,
+          endpoint: kinds[method],
+          expect,
+          headers: { authorization: `Bearer ${token}`, "x-ms-client-request-id": randomUUID() },
+          ...(body === undefined ? {} : { body }),
+        },
+        classifyArm(what),
+      );
+    return turnstile(async () => {
+      const token = await tokens.get();
+      try {
+        return await once(token);
+      } catch (error) {
+        // Refused at the door, so nothing was done: one new token, then the credential is what is wrong.
+        if (!isStatus(error, 401)) throw error;
+        tokens.drop(token);
+        return once(await tokens.get());
+      }
+    });
+  }
+
+  const get = async <T>(path: string, what: string, expect: z.ZodType<T>, version?: string) =>
+    (await send("GET", versioned(path, version), what, expect)).body;
+
+  async function list<T>(path: string, what: string, item: z.ZodType<T>, version?: string): Promise<T[]> {
+    const items: T[] = [];
+    let url: string | null = versioned(path, version);
+    for (let page = 0; url && page < pagesMax; page++) {
+      const answer: { value: T[]; nextLink?: string | null | undefined } = (await send("GET", url, what, pageOf(item)))
+        .body;
+      items.push(...answer.value);
+      url = answer.nextLink || null;
+      // It would be sent our token.
+      if (url && new URL(url, baseUrl).origin !== origin) throw endless(what, "goes on at another address");
+    }
+    if (url) throw endless(what, `did not end within ${pagesMax} pages`);
+    return items;
+  }
+  const endless = (what: string, why: string) =>
+    new KeyGateError("vendor.unexpected", { detail: `Azure's list of ${what} ${why}.`, facts: { what } });
+
+  /** The value, or null when Azure says that it does not exist. */
+  async function orGone<T>(promise: Promise<T>): Promise<T | null> {
+    try {
+      return await promise;
+    } catch (error) {
+      if (isGone(error)) return null;
+      throw error;
+    }
+  }
+
+  const keysOf = ({ key1, key2 }: z.infer<typeof Keys>): AzureKeys => ({
+    Key1: new Secret(key1),
+    Key2: new Secret(key2),
+  });
+  const remove = async (path: string, what: string) => {
+    await orGone(send("DELETE", versioned(path), what, anything));
+  };
+
+  return {
+    settings,
+    settleMs,
+    getAccount: (place: AccountPlace) => orGone(get(pathOf(place), "account", Account)),
+    /** Replaces whatever stands there. @returns where the operation can be asked about, if Azure said so. */
+    async putAccount(place: AccountPlace, body: Record<string, unknown>): Promise<{ operationUrl: string | null }> {
+      const reply = await send("PUT", versioned(pathOf(place)), "account", Account, body);
+      const url = reply.headers["azure-asyncoperation"] ?? null;
+      const isUsable = url !== null && url.length <= operationUrlMax && URL.canParse(url);
+      return { operationUrl: isUsable && new URL(url).origin === origin ? url : null };
+    },
+    /** Why an operation failed; null while it runs, after it worked, and when it cannot be told. */
+    async failureOf(operationUrl: string): Promise<{ code: string | null; words: string | null } | null> {
+      try {
+        const { body } = await send("GET", operationUrl, "operation", Operation);
+        return ["failed", "canceled"].includes(body.status.toLowerCase()) ? readArmError(body.error ?? null) : null;
+      } catch (error) {
+        if (error instanceof KeyGateError && error.kind === "permanent") return null;
+        throw error;
+      }
+    },
+    deleteAccount: (place: AccountPlace) => remove(pathOf(place), "account"),
+    getDeletedAccount: (place: AccountPlace, location: string) =>
+      orGone(get(deletedPath(place, location), "deletedAccount", DeletedAccount)),
+    purgeAccount: (place: AccountPlace, location: string) => remove(deletedPath(place, location), "deletedAccount"),
+
+    listDeployments: (place: AccountPlace) => orGone(list(`${pathOf(place)}/deployments`, "deployments", Deployment)),
+    async putDeployment(place: AccountPlace, name: string, body: Record<string, unknown>) {
+      return (await send("PUT", versioned(deploymentPath(place, name)), "deployment", Deployment, body)).body;
+    },
+    deleteDeployment: (place: AccountPlace, name: string) => remove(deploymentPath(place, name), "deployment"),
+
+    async listKeys(place: AccountPlace): Promise<AzureKeys | null> {
+      const reply = await orGone(send("POST", versioned(`${pathOf(place)}/listKeys`), "listKeys", Keys));
+      return reply && keysOf(reply.body);
+    },
+    /** Ends the slot's key at once. @returns both keys, or null when there is no such account. */
+    async regenerateKey(place: AccountPlace, slot: KeySlot): Promise<AzureKeys | null> {
+      const path = versioned(`${pathOf(place)}/regenerateKey`);
+      const reply = await orGone(send("POST", path, "regenerateKey", Keys, { keyName: slot }));
+      return reply && keysOf(reply.body);
+    },
+
+    async usages(location: string): Promise<Pools> {
+      const items = await list(`${locationPath(location)}/usages`, "usages", Usage);
+      return new Map(
+        items.flatMap(({ name, currentValue, limit }) =>
+          typeof limit === "number" ? [[name.value, { used: currentValue ?? 0, limit }] as const] : [],
+        ),
+      );
+    },
+    /** The models that an account of kind OpenAI can deploy in a location. */
+    async models(location: string): Promise<AzureOffer[]> {
+      const items = await list(`${locationPath(location)}/models`, "models", Offer);
+      return items
+        .filter(({ kind, model }) => (kind ?? "OpenAI") === "OpenAI" && (model.format ?? "OpenAI") === "OpenAI")
+        .map(({ model }) => model);
+    },
+
+    probeToken: async () => void (await tokens.get()),
+    probeGroup: () => get(group(settings), "resource group", z.object({ location: z.string() }), managementVersion),
+    probeProvider: () => get(provider(), "provider", Provider, managementVersion),
+    listAccounts: () => list(`${group(settings)}/providers/Microsoft.CognitiveServices/accounts`, "accounts", Account),
+    listDeletedAccounts: () => list(`${provider()}/deletedAccounts`, "deletedAccounts", DeletedAccount),
+    permissions: (at: "group" | "subscription") =>
+      list(
+        `${at === "group" ? group(settings) : subscription()}/providers/Microsoft.Authorization/permissions`,
+        "permissions",
+        Permission,
+        "2022-04-01",
+      ),
+    locks: () => list(`${group(settings)}/providers/Microsoft.Authorization/locks`, "locks", Lock, "2020-05-01"),
+    locationsToSearch: (first: string) => [...new Set([normalLocation(first), ...settings.locations])],
+  };
+}

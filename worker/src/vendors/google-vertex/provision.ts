@@ -1,0 +1,14 @@
+import { awaitAccount, createAccount } from "./accounts.ts";
+import { addBinding, chooseRole } from "./bindings.ts";
+import { createKey, verifyKey } from "./keys.ts";
+import type { GoogleStep } from "./state.ts";
+
+/** The grant with its end first, then the key: at no moment is there a key whose access has no end. */
+export const provision = [
+  chooseRole,
+  createAccount,
+  awaitAccount,
+  addBinding,
+  createKey,
+  verifyKey,
+] as const satisfies readonly GoogleStep[];

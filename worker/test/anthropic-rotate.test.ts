@@ -1,0 +1,62 @@
+import { describe, expect, it } from "vitest";
+import { digest, rotated, startWorld, statusOf } from "./anthropic-support.ts";
+
+describe("rotating at Anthropic", () => {
+  it("hands over a second key of the same workspace under a name of its own, and leaves the first one alone", async () => {
+    const world = await startWorld();
+    const { first, asked, next, vendorRef } = await rotated(world);
+    expect(next.delivered).toEqual([asked.secret]);
+    expect(world.fixture.liveKeys().sort()).toEqual([digest(first.made.secret), digest(asked.secret)].sort());
+    expect(vendorRef).toMatchObject({ keyId: asked.id, workspaceId: first.state.workspaceId });
+    expect(vendorRef).not.toHaveProperty("oldKeyId");
+    expect(new Set(world.books().keys.map(({ name }) => name)).size).toBe(2);
+    expect(world.books().workspaces.filter(({ is_default }) => !is_default)).toHaveLength(1);
+    expect(world.violations()).toEqual([]);
+  });
+
+  it("leaves the old key alone also when its id stands in the new key's row alone", async () => {
+    const world = await startWorld();
+    const first = await world.provisioned();
+    const next = world.job();
+    // A successor's row starts with its predecessor's resources, so by its id the old key may look like nobody else's.
+    world.tracked.vendorKeyIds.set(first.made.id, next.key.id);
+    const asked = await world.makeAskedKey(await next.untilWaiting("rotate", null, first.vendorRef));
+    await next.run("rotate", asked.secret, first.vendorRef);
+    expect(statusOf(world, first.made.id)).toBe("active");
+  });
+
+  it("refuses the old key when it is given as the new one", async () => {
+    const world = await startWorld();
+    const first = await world.provisioned();
+    const next = world.job();
+    await next.untilWaiting("rotate", null, first.vendorRef);
+    const { refusal } = await next.untilWaiting("rotate", first.made.secret, first.vendorRef);
+    expect(refusal).toMatch(/knows this key already/);
+    // Also by its id alone: the new key's row may name the old key's resources, and then says that it is nobody else's.
+    world.tracked.secrets.clear();
+    world.tracked.vendorKeyIds.set(first.made.id, next.key.id);
+    const again = await next.untilWaiting("rotate", first.made.secret, first.vendorRef);
+    expect(again.refusal).toMatch(/knows this key already/);
+    expect(world.fixture.liveKeys()).toEqual([digest(first.made.secret)]);
+  });
+
+  it("deletes what was made for it when it is stopped, and never the old key", async () => {
+    const world = await startWorld();
+    const first = await world.provisioned();
+    const next = world.job();
+    const made = await world.makeAskedKey(await next.untilWaiting("rotate", null, first.vendorRef));
+    world.tracked.vendorKeyIds.set(first.made.id, next.key.id);
+    await next.undo("rotate", first.vendorRef);
+    await next.undo("rotate", first.vendorRef);
+    expect(statusOf(world, made.id)).toBe("archived");
+    expect(statusOf(world, first.made.id)).toBe("active");
+    expect(world.fixture.leftovers()).toHaveLength(1);
+  });
+
+  it("ends at once when the workspace is gone, instead of asking for a key that cannot be made", async () => {
+    const world = await startWorld();
+    const first = await world.provisioned();
+    await world.admin("POST", `/workspaces/${first.state.workspaceId}/archive`);
+    await expect(world.job().run("rotate", null, first.vendorRef)).rejects.toMatchObject({ code: "vendor.refused" });
+  });
+});
