@@ -2,6 +2,7 @@ import { once } from "node:events";
 import type { Server } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Config } from "@keygate/shared/config";
+import { vendorConfigRows } from "@keygate/shared/db/vendor-configs";
 import { must } from "@keygate/shared/errors";
 import type { Log } from "@keygate/shared/log";
 import { adoptVendorsFromEnvironment } from "@keygate/shared/vendor-settings";
@@ -42,6 +43,8 @@ async function stopServing(server: Server, graceMs: number): Promise<void> {
 export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const deps = await openDeps(config, log);
   try {
+    // Asks for a table: without a database, or with one that was not migrated, there is nothing to serve.
+    await vendorConfigRows(deps.db).list();
     await adoptVendorsFromEnvironment(deps.db, deps.keyring, config.vendors);
     await ensureFirstAdmin(deps.db, config.admin);
     // Without options for TLS or HTTP/2 this is a plain HTTP server.

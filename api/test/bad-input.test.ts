@@ -66,7 +66,7 @@ const optionalBody = (operation: Operation): Pick<Call, "body"> =>
 
 describe("who may not, gets no further", () => {
   test("a call without a token is 401 and says how to authenticate", async () => {
-    const guarded = operations.filter((operation) => operation.needsToken);
+    const guarded = operations.filter((operation) => operation.token === "needed");
     await everywhere(guarded, (operation) => [
       { what: "no token", call: { ...optionalBody(operation), token: null }, statuses: [401] },
     ]);
@@ -76,7 +76,7 @@ describe("who may not, gets no further", () => {
   });
 
   test("a token that is expired, foreign, unsigned or outdated is 401", async () => {
-    const guarded = operations.filter((operation) => !operation.path.endsWith("/login"));
+    const guarded = operations.filter((operation) => operation.token !== "ignored");
     await everywhere(guarded, (operation) =>
       Object.entries(foreignTokens).map(([what, token]) => ({
         what: `a token ${what}`,
@@ -87,7 +87,7 @@ describe("who may not, gets no further", () => {
   });
 
   test("an auditor changes nothing: 403 for every call that is not a read", async () => {
-    const writes = operations.filter(({ method, path }) => method !== "GET" && !/\/(login|claim)$/.test(path));
+    const writes = operations.filter(({ method, token }) => method !== "GET" && token === "needed");
     await everywhere(writes, (operation) => [
       { what: "as auditor", call: { ...optionalBody(operation), token: api.auditor.token }, statuses: [403] },
     ]);
@@ -121,7 +121,7 @@ describe("what cannot be understood, changes nothing", () => {
   });
 
   test("a well-formed id of nothing is 404", async () => {
-    const one = operations.filter(({ path }) => /\{(id|dev)\}/.test(path));
+    const one = operations.filter(({ path }) => /\{(id|dev|job_id)\}/.test(path));
     await everywhere(one, (operation) => [{ what: "no such thing", call: optionalBody(operation), statuses: [404] }]);
   });
 

@@ -76,7 +76,7 @@ const isRaw = (body: unknown): body is Raw =>
 
 async function readAnswer(response: Response): Promise<Answer> {
   const text = await response.text();
-  const isJson = /[/+]json\b/.test(response.headers.get("content-type") ?? "");
+  const isJson = text !== "" && /[/+]json\b/.test(response.headers.get("content-type") ?? "");
   return { status: response.status, headers: response.headers, text, body: isJson ? JSON.parse(text) : text };
 }
 

@@ -159,7 +159,7 @@ describe("what goes wrong inside", () => {
 
   test("an unknown address is 404 as a problem, signed in or not where no sign-in is needed", async () => {
     expect((await api.call("GET", "/nowhere")).body).toMatchObject({ status: 404, code: "request.not_found" });
-    expect((await api.call("GET", "~/nowhere", { token: null })).body).toMatchObject({ status: 404 });
+    expect((await api.call("GET", "~/nowhere.txt", { token: null })).body).toMatchObject({ status: 404 });
     expect((await api.call("GET", "/nowhere", { token: null })).status).toBe(401);
     expect((await api.call("POST", "~/health", { token: null })).headers.get("allow")).toBe("GET, HEAD");
   });

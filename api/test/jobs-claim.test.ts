@@ -1,11 +1,13 @@
 import { makeReceiverPair, openSealed } from "@keygate/shared/crypto/sealing";
 import { jobRows } from "@keygate/shared/db/jobs";
+import { keyRows } from "@keygate/shared/db/keys";
 import { newId } from "@keygate/shared/ids";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { createTestRedis, type TestRedis } from "../../embedded/test-support/redis.ts";
-import { type FakeWorker, failKey, issueKey, putJobBack, startFakeWorker } from "./fake-worker.ts";
+import { type FakeWorker, failKey, issueKey, putJobBack, startFakeWorker, until } from "./fake-worker.ts";
 import { type ApiHarness, createApiHarness } from "./harness.ts";
 import {
+  addDeveloper,
   askForKey,
   auditOf,
   claim,
@@ -135,9 +137,12 @@ describe.each(["postgres", "redis"] as const)("POST /jobs/{id}/claim with the ha
   });
 
   test("gives it to the later of two requests of who asked for it, never to both", async () => {
-    const first = askForKey(api, {}, { headers: { prefer: "wait=20" } });
-    const find = async () =>
-      (await jobRows(api.deps.db).list({ kind: "provision", status: "queued", limit: 1 })).items[0];
+    const developer_id = await addDeveloper(api);
+    const first = askForKey(api, { developer_id }, { headers: { prefer: "wait=20" } });
+    const find = async () => {
+      const [key] = (await keyRows(api.deps.db).list({ developer_id, status: "pending", limit: 1 })).items;
+      return key && jobRows(api.deps.db).findMaker(key.id);
+    };
     const job = await until(find, "the job");
     const second = claim(api, job.id, undefined, { headers: { prefer: "wait=20" } });
     const isRedirected = async () => (await jobOf(api, job.id)).delivery_key?.x !== job.delivery_key?.x;

@@ -1,9 +1,14 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createKeyring } from "@keygate/shared/crypto/envelope";
 import { Secret } from "@keygate/shared/secret";
+import { Hono } from "hono";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import root from "../../package.json" with { type: "json" };
 import { createApp } from "../src/app.ts";
 import type { ApiDeps } from "../src/deps.ts";
+import { dashboardPages } from "../src/ops/pages.ts";
 import { type ApiHarness, createApiHarness } from "./harness.ts";
 
 let api: ApiHarness;
@@ -38,7 +43,11 @@ describe("health", () => {
     const answer = await readyWith({ keyring, queues: { ...api.deps.queues, ping: () => never } });
     expect(answer).toEqual({
       status: 503,
-      body: { status: "not_ready", checks: { database: "ok", queue: "failed", credentials: "failed" } },
+      body: {
+        status: "not_ready",
+        checks: { database: "ok", queue: "failed", credentials: "failed" },
+        unreadable: ["vendor credential openai"],
+      },
     });
     expect(performance.now() - startedAt).toBeLessThan(3_500);
   });
@@ -63,6 +72,10 @@ describe("documentation", () => {
     expect(body.components.schemas.ProvisionRequest.additionalProperties).toBe(false);
     expect(body.paths["/api/v1/jobs/{id}/retry"].post.requestBody.required).toBe(false);
     expect(provision.requestBody.required).toBe(true);
+    expect(body.components.schemas.CreateDeveloper.properties.name.pattern).toBe("^[^\\p{Cc}\\p{Cs}]*$");
+    expect(body.components.schemas.KeyDetail.properties.instructions).toEqual({
+      anyOf: [{ $ref: "#/components/schemas/Instructions" }, { type: "null" }],
+    });
     const references = [...JSON.stringify(body).matchAll(/"#\/components\/schemas\/([^"]+)"/g)].map(
       (match) => match[1],
     );
@@ -70,20 +83,50 @@ describe("documentation", () => {
   });
 
   test("Swagger UI and ReDoc load nothing from other hosts", async () => {
-    for (const page of ["/docs", "/redoc", "/"]) {
+    for (const page of ["/docs", "/redoc"]) {
       const answer = await api.call("GET", `~${page}`, { token: null });
       expect(answer.status).toBe(200);
       expect(answer.headers.get("content-type")).toContain("text/html");
       expect(answer.headers.get("content-security-policy")).toContain("default-src 'self'");
       expect(answer.text).not.toMatch(/(?:src|href)="(?:https?:)?\/\//);
       for (const [, path] of answer.text.matchAll(/(?:src|href|spec-url)="([^"]+)"/g)) {
-        if (path === "queues") continue;
         expect((await api.call("GET", `~/${path}`, { token: null })).status, path).toBe(200);
       }
     }
     const bundle = await api.call("GET", "~/docs/assets/swagger-ui-bundle.js", { token: null });
     expect(bundle.headers.get("content-type")).toContain("javascript");
     expect((await api.call("GET", "~/docs/assets/../../package.json", { token: null })).status).toBe(404);
+  });
+});
+
+describe("the dashboard's pages", () => {
+  test("are a few links where it was not built", async () => {
+    const response = await dashboardPages(join(tmpdir(), "keygate-no-such-folder")).request("/");
+    expect(response.status).toBe(200);
+    expect(await response.text()).toContain('<a href="docs">');
+  });
+
+  test("come from its build, every page of its router being the same file; what is missing stays missing", async () => {
+    const dist = mkdtempSync(join(tmpdir(), "keygate-dist-"));
+    try {
+      mkdirSync(join(dist, "assets"));
+      writeFileSync(join(dist, "index.html"), "<title>dashboard</title>");
+      writeFileSync(join(dist, "assets", "main-1a2b.js"), "export {};");
+      const app = new Hono().route("/", dashboardPages(dist));
+      for (const path of ["/", "/keys", "/claim/job-1"]) {
+        const response = await app.request(path);
+        expect(await response.text(), path).toBe("<title>dashboard</title>");
+        expect(response.headers.get("content-security-policy"), path).toContain("default-src 'self'");
+      }
+      const script = await app.request("/assets/main-1a2b.js");
+      expect(script.headers.get("cache-control")).toContain("immutable");
+      for (const path of ["/assets/gone.js", "/api/v1/nothing", "/..%2f..%2fetc/passwd.txt"]) {
+        expect((await app.request(path)).status, path).toBe(404);
+      }
+      expect((await app.request("/keys", { method: "POST" })).status).toBe(404);
+    } finally {
+      rmSync(dist, { recursive: true });
+    }
   });
 });
 
@@ -107,6 +150,9 @@ describe("the queue board", () => {
     expect(answer.status).toBe(200);
     expect(answer.text).toContain('<base href="/queues/"');
     expect(answer.headers.get("content-security-policy")).toContain("default-src 'self'");
+    for (const [, path] of answer.text.matchAll(/(?:src|href)="(static\/[^"]+)"/g)) {
+      expect((await board(`/${path}`, basic(api.admin.email, api.admin.password))).status, path).toBe(200);
+    }
     const cookie = answer.headers.get("set-cookie") ?? "";
     expect(cookie).toMatch(/Path=\/queues; HttpOnly; SameSite=Strict/);
     const [pair = ""] = cookie.split(";");
@@ -117,7 +163,9 @@ describe("the queue board", () => {
     const token = pair.split("=")[1] ?? "";
     expect((await api.call("GET", "/auth/me", { token })).status).toBe(401);
     const { body } = await api.call("GET", `/audit?action=auth.login&actor=${api.admin.email}`);
-    expect(body.map((event: { details: { door: string } }) => event.details.door)).toEqual(["queues"]);
+    expect(new Set(body.map((event: { details: { door: string } }) => event.details.door))).toEqual(
+      new Set(["queues"]),
+    );
   });
 
   test("lets an admin change queues, an auditor only look, and no other site do either", async () => {

@@ -27,8 +27,8 @@ export interface Operation {
   path: string;
   parameters: Parameter[];
   body: Schema | null;
-  /** Whether it asks for a token, always. */
-  needsToken: boolean;
+  /** Whether it asks for a token: always, where one is brought, or never. */
+  token: "needed" | "optional" | "ignored";
 }
 
 interface Document {
@@ -44,6 +44,11 @@ interface Document {
       }
     >
   >;
+}
+
+function tokenOf(security: Record<string, unknown>[]): Operation["token"] {
+  if (security.length === 0) return "ignored";
+  return security.every((one) => "bearer" in one) ? "needed" : "optional";
 }
 
 /** Every operation of the API's own document below `/api/v1`, with references resolved one level deep. */
@@ -68,7 +73,7 @@ export function operationsOf(document: Document): Operation[] {
             path: path.slice("/api/v1".length),
             parameters: (operation.parameters ?? []).map((one) => ({ ...one, schema: resolve(one.schema) })),
             body: body ? deep(body) : null,
-            needsToken: (operation.security ?? []).length > 0 && !operation.security?.some((one) => !("bearer" in one)),
+            token: tokenOf(operation.security ?? []),
           };
         })
       : [],

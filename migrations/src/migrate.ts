@@ -8,7 +8,9 @@ const migrationFile = /^\d{8}T\d{4}_\w+\.ts$/;
 
 async function loadMigrations(): Promise<Record<string, Migration>> {
   const names = (await readdir(import.meta.dirname)).filter((name) => migrationFile.test(name)).sort();
-  const entries = names.map(async (name) => [name.replace(/\.ts$/, ""), await import(/* @vite-ignore */ `./${name}`)] as const);
+  const entries = names.map(
+    async (name) => [name.replace(/\.ts$/, ""), await import(/* @vite-ignore */ `./${name}`)] as const,
+  );
   return Object.fromEntries(await Promise.all(entries));
 }
 

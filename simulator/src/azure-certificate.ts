@@ -30,7 +30,9 @@ const DAY_MS = 86_400_000;
 export function makeCertificate(hosts: readonly string[], now = Date.now()): Certificate {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const algorithm = sequence(oid("1.2.840.10045.4.3.2"));
-  const name = sequence(der(TAG.set, sequence(oid("2.5.4.3"), der(TAG.utf8, Buffer.from("KeyGate simulator")))));
+  // A name of its own: clients that trust several simulators look authorities up by it.
+  const commonName = Buffer.from(`KeyGate simulator ${randomBytes(6).toString("hex")}`);
+  const name = sequence(der(TAG.set, sequence(oid("2.5.4.3"), der(TAG.utf8, commonName))));
   const body = sequence(
     der(0xa0, integer(Buffer.from([2]))),
     integer(randomBytes(16)),

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { createSealer } from "@keygate/shared/audit/seal";
 import type { Config } from "@keygate/shared/config";
 import type { Log } from "@keygate/shared/log";
 import { startQueueWorkers } from "@keygate/shared/queue";
@@ -11,16 +12,19 @@ export interface RunningWorker {
   close(): Promise<void>;
 }
 
-const tidyEveryMs = 60_000;
+/** Schedules that have a pace of their own. */
+const pace: Readonly<Record<string, number>> = { tidy: 60_000, "seal-audit": 3_000 };
 
 /** Starts a worker: takes jobs from every queue and runs the schedules. */
 export function startWorker(config: Config, log: Log): RunningWorker {
   const deps = openDeps(config, log);
   const everyMs = config.worker.sweepIntervalMs;
-  const guarded = (name: string, run: () => Promise<void>) => ({
+  const guarded = (name: string, run: () => Promise<unknown>) => ({
     name,
-    everyMs: name === "tidy" ? tidyEveryMs : everyMs,
-    run: () => run().catch((error: unknown) => log.warn({ error, schedule: name }, "schedule.failed")),
+    everyMs: pace[name] ?? everyMs,
+    run: async () => {
+      await run().catch((error: unknown) => log.warn({ error, schedule: name }, "schedule.failed"));
+    },
   });
   const workers = startQueueWorkers(
     config,
@@ -31,6 +35,7 @@ export function startWorker(config: Config, log: Log): RunningWorker {
       guarded("revoke-unclaimed", () => revokeUnclaimed(deps)),
       guarded("end-overdue-jobs", () => endOverdueJobs(deps)),
       guarded("tidy", () => tidyUp(deps)),
+      guarded("seal-audit", createSealer(deps)),
     ],
     {
       concurrency: config.worker.concurrency,

@@ -1,9 +1,9 @@
+import { jobInputContext } from "@keygate/shared/db/job-inputs";
 import { jobRows } from "@keygate/shared/db/jobs";
 import { keyRows } from "@keygate/shared/db/keys";
 import { must } from "@keygate/shared/errors";
 import { Secret } from "@keygate/shared/secret";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { jobInputContext } from "../src/processors/job-context.ts";
 import { anthropicFixture } from "./fixtures/anthropic.ts";
 import type { RunningFixture } from "./fixtures/fixture.ts";
 import { type Asked, createHarness, type Harness } from "./harness.ts";

@@ -84,7 +84,7 @@ export function describeFaultMatrix(
     beforeAll(async () => {
       for (let index = 0; index < lanesPerBackend; index++) {
         const fixture = await vendor.start();
-        const world = await createHarness({ backend, settings: fixture.settings, env });
+        const world = await createHarness({ backend, env, ...worldOf(fixture) });
         lanes.push({ fixture, world });
         workers.push(world.start());
       }
@@ -118,7 +118,7 @@ export function describeFaultMatrix(
     beforeAll(async () => {
       for (let index = 0; index < lanesPerBackend; index++) {
         const fixture = await vendor.start();
-        const world = await createHarness({ backend, settings: fixture.settings, env: { LEASE_SECONDS: "2", ...env } });
+        const world = await createHarness({ backend, env: { LEASE_SECONDS: "2", ...env }, ...worldOf(fixture) });
         lanes.push({ fixture, world });
       }
     }, 300_000);
@@ -154,6 +154,11 @@ async function spread(lanes: readonly Lane[], count: number, run: (lane: Lane, n
     }),
   );
 }
+
+const worldOf = ({ settings, makeKeyByHand }: RunningFixture) => ({
+  settings,
+  ...(makeKeyByHand ? { makeKeyByHand } : {}),
+});
 
 async function take(held: Held, asked: Asked): Promise<void> {
   const secret = await asked.take();

@@ -8,6 +8,7 @@ import { createKeyring } from "@keygate/shared/crypto/envelope";
 import { makeReceiverPair, openSealed } from "@keygate/shared/crypto/sealing";
 import { systemActor } from "@keygate/shared/db/audit";
 import { developerRows } from "@keygate/shared/db/developers";
+import { jobInputContext } from "@keygate/shared/db/job-inputs";
 import { type JobRow, jobRows } from "@keygate/shared/db/jobs";
 import { keyRows } from "@keygate/shared/db/keys";
 import { vendorConfigRows } from "@keygate/shared/db/vendor-configs";
@@ -16,12 +17,13 @@ import { newId } from "@keygate/shared/ids";
 import { createLog, type Log } from "@keygate/shared/log";
 import { projectNameFor } from "@keygate/shared/naming";
 import { requestRevocations } from "@keygate/shared/revocation";
-import type { Secret } from "@keygate/shared/secret";
+import { Secret } from "@keygate/shared/secret";
 import { sealVendorSettings, type VendorSettings } from "@keygate/shared/vendor-settings";
 import { createTestDatabase } from "../../embedded/test-support/database.ts";
 import { createTestRedis } from "../../embedded/test-support/redis.ts";
 import { closeDeps, openDeps, type WorkerDeps } from "../src/deps.ts";
 import { startWorker } from "../src/start-worker.ts";
+import type { RunningFixture } from "./fixtures/fixture.ts";
 
 export type Backend = "redis" | "postgres";
 
@@ -56,6 +58,8 @@ export async function createHarness(options: {
   backend: Backend;
   settings: VendorSettings;
   env?: Record<string, string>;
+  /** For vendors whose keys a person makes: asked whenever a job waits for its key. */
+  makeKeyByHand?: RunningFixture["makeKeyByHand"];
 }): Promise<Harness> {
   const { backend, settings } = options;
   const database = await createTestDatabase();
@@ -87,6 +91,8 @@ export async function createHarness(options: {
     orgId: settings.orgId,
     ...sealVendorSettings(keyring, vendor, settings.adminKey, settings.extra),
   });
+  // One model keeps the number of vendor calls small where each model costs some.
+  const defaultModels = vendor === "openai" || vendor === "azure_openai" ? ["gpt-4o"] : null;
   const who = { name: "Ada Lovelace", email: "ada@acme.test", team: "engines", role: "developer" as const };
   const developerId: DeveloperId = must(await developerRows(deps.db).insert(who), "developer");
 
@@ -98,6 +104,18 @@ export async function createHarness(options: {
       return jwe ? openSealed(jwe, privateHalf) : null;
     },
   });
+
+  // A person who is asked again for the same job gives the same key again.
+  const madeByHand = new Map<JobId, string>();
+  async function giveByHand(job: JobRow): Promise<void> {
+    const made = madeByHand.get(job.id);
+    const text =
+      made ?? (await options.makeKeyByHand?.({ instructions: job.waiting?.instructions ?? null, state: {} }));
+    madeByHand.set(job.id, must(text, "the key made by hand"));
+    const sealed = keyring.seal(new Secret(must(text, "the key made by hand")), jobInputContext(job.id));
+    const row = await jobRows(deps.db).giveInput(job.id, sealed);
+    if (row) await deps.enqueue([row]);
+  }
 
   return {
     config,
@@ -118,7 +136,7 @@ export async function createHarness(options: {
           description: "",
           budgetMicros: 50_000_000,
           rateLimitRpm: 60,
-          modelsAllowed: over.models === undefined ? ["gpt-4o"] : over.models,
+          modelsAllowed: over.models === undefined ? defaultModels : over.models,
           expires: { inDays: over.expiresInDays ?? 90 },
           lineageId: id,
           replacesId: null,
@@ -192,6 +210,7 @@ export async function createHarness(options: {
       for (;;) {
         const job = must(await jobRows(deps.db).find(jobId), "job");
         if (states.length > 0 ? states.includes(job.state) : isFinal(job.state)) return job;
+        if (job.state === "waiting_for_input" && options.makeKeyByHand) await giveByHand(job);
         if (Date.now() > deadline) {
           const steps = await deps.db.selectFrom("saga_steps").selectAll().where("job_id", "=", jobId).execute();
           throw new Error(

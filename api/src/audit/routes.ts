@@ -1,12 +1,18 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
-import { AuditEvent, AuditListQuery } from "@keygate/shared/contracts/audit";
+import { verifyLog } from "@keygate/shared/audit/verify-log";
+import {
+  AuditEvent,
+  AuditExportQuery,
+  AuditListQuery,
+  AuditVerification,
+  AuditVerifyQuery,
+} from "@keygate/shared/contracts/audit";
 import { auditRows } from "@keygate/shared/db/audit";
-import { KeyGateError } from "@keygate/shared/errors";
 import { z } from "zod";
 import type { ApiDeps } from "../deps.ts";
 import type { Env } from "../env.ts";
 import { bearer, jsonAnswer, newApp, pageLink, problemResponses } from "../route.ts";
-import { exportAudit } from "./export-audit.ts";
+import { exportRows, exportSealed } from "./export-audit.ts";
 
 const common = { tags: ["Audit"], security: bearer };
 
@@ -23,12 +29,13 @@ const exportAll = createRoute({
   ...common,
   method: "get",
   path: "/audit/export",
-  summary: "The whole log as NDJSON, newest first",
-  request: { query: AuditListQuery.omit({ limit: true, cursor: true }) },
+  summary: "The log as NDJSON, with everything that is needed to check it",
+  request: { query: AuditExportQuery },
   responses: {
     200: {
-      description: "One event per line",
-      content: { "application/x-ndjson": { schema: z.string().meta({ description: "Events as in `GET /audit`" }) } },
+      description:
+        "Rows, the checkpoints that seal them, and the keys that sign those, oldest first: what `npm run audit-verify` reads. `format=rows`: events as in `GET /audit`, newest first",
+      content: { "application/x-ndjson": { schema: z.string().meta({ description: "One JSON object per line" }) } },
     },
     ...problemResponses(),
   },
@@ -39,7 +46,8 @@ const verify = createRoute({
   method: "get",
   path: "/audit/verify",
   summary: "Whether the log is whole",
-  responses: { ...problemResponses(501) },
+  request: { query: AuditVerifyQuery },
+  responses: { 200: jsonAnswer(AuditVerification, "What was found"), ...problemResponses() },
 });
 
 // The types of routes know JSON and text; a stream of lines is neither, and right all the same.
@@ -58,9 +66,17 @@ export function auditRoutes(deps: ApiDeps): OpenAPIHono<Env> {
         "Content-Type": "application/x-ndjson",
         "Content-Disposition": `attachment; filename="keygate-audit-${stamp}.ndjson"`,
       };
-      return asLines(c.body(exportAudit(deps.db, c.req.valid("query")), 200, headers));
+      const { format, ...filter } = c.req.valid("query");
+      const lines =
+        format === "rows"
+          ? exportRows(deps.db, filter)
+          : exportSealed(deps.db, filter, { now: deps.clock(), signal: c.req.raw.signal });
+      return asLines(c.body(lines, 200, headers));
     })
-    .openapi(verify, () => {
-      throw new KeyGateError("audit.not_verifiable");
+    .openapi(verify, async (c) => {
+      const { since_checkpoint: sinceCheckpoint, expect_head: expectHead } = c.req.valid("query");
+      c.header("Cache-Control", "no-store");
+      const options = { sinceCheckpoint, expectHead, signal: c.req.raw.signal };
+      return c.json(await verifyLog(deps.db, deps.keyring, options), 200);
     });
 }

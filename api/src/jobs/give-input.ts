@@ -1,5 +1,6 @@
 import type { JobId } from "@keygate/shared/contracts/ids";
 import { type Actor, writeAudit } from "@keygate/shared/db/audit";
+import { jobInputContext } from "@keygate/shared/db/job-inputs";
 import { type JobRow, jobRows } from "@keygate/shared/db/jobs";
 import { KeyGateError } from "@keygate/shared/errors";
 import type { Secret } from "@keygate/shared/secret";
@@ -20,7 +21,7 @@ export async function giveInput(
   input: Secret,
   caller: Patience & { actor: Actor },
 ): Promise<JobRow> {
-  const sealed = deps.keyring.seal(input, `jobs/${jobId}/input`);
+  const sealed = deps.keyring.seal(input, jobInputContext(jobId));
   await findJob(deps, jobId);
   const given = await deps.db.transaction().execute(async (tx) => {
     const job = await jobRows(tx).giveInput(jobId, sealed);

@@ -67,9 +67,8 @@ export function sameSiteOnly(): MiddlewareHandler<Env> {
   return async (c, next) => {
     const site = c.req.header("sec-fetch-site");
     const origin = c.req.header("origin");
-    const isOurs = site
-      ? site === "same-origin" || site === "none"
-      : !origin || new URL(origin).host === c.req.header("host");
+    const host = c.req.header("host");
+    const isOurs = site ? site === "same-origin" || site === "none" : !origin || URL.parse(origin)?.host === host;
     if (c.req.method !== "GET" && c.req.method !== "HEAD" && !isOurs) throw new KeyGateError("auth.forbidden");
     await next();
   };

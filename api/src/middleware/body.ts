@@ -78,7 +78,8 @@ function keepBody(c: Context<Env>, text: string): void {
 export function readBody(): MiddlewareHandler<Env> {
   return async (c, next) => {
     const { body } = c.req.raw;
-    if (!body || c.req.method === "GET" || c.req.method === "HEAD") return next();
+    const isRead = c.req.bodyCache.text !== undefined;
+    if (!body || isRead || c.req.method === "GET" || c.req.method === "HEAD") return next();
     const bytes = await readBytes(c, body);
     const type = c.req.header("content-type");
     if (bytes.byteLength === 0) {

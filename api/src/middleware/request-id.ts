@@ -6,6 +6,9 @@ import type { Env } from "../env.ts";
 // What a gateway in front may send; anything else could forge log lines or grow without end.
 const sane = /^[A-Za-z0-9._:-]{1,128}$/;
 
+// Asked every few seconds by whoever watches the process: worth a line only to somebody who looks closely.
+const probes = new Set(["/health", "/ready"]);
+
 /** Names the request in every answer and log line, and logs its end: never its query, headers or body. */
 export function requestId(log: Log): MiddlewareHandler<Env> {
   return async (c, next) => {
@@ -17,6 +20,7 @@ export function requestId(log: Log): MiddlewareHandler<Env> {
     c.header("X-Request-Id", id);
     await next();
     const durationMs = Math.round(performance.now() - startedAt);
-    c.var.log.info({ method: c.req.method, path: c.req.path, status: c.res.status, durationMs }, "api.request");
+    const facts = { method: c.req.method, path: c.req.path, status: c.res.status, durationMs };
+    c.var.log[probes.has(c.req.path) ? "debug" : "info"](facts, "api.request");
   };
 }

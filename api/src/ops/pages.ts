@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { serveStatic } from "@hono/node-server/serve-static";
-import { Hono, type MiddlewareHandler } from "hono";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { html, raw } from "hono/html";
 import type { Env } from "../env.ts";
 import { contentSecurityPolicy } from "../middleware/security-headers.ts";
@@ -93,8 +93,11 @@ export function dashboardPages(dist: string = webDist): Hono<Env> {
     return app.get("/", policy(webPolicy), (c) => c.html(homePage));
   }
   const index = serveStatic<Env>({ path: join(dist, "index.html") });
+  // Vite puts a hash of the content into the names below assets/; everything else may be another file tomorrow.
+  const onFound = (path: string, c: Context<Env>) =>
+    c.header("Cache-Control", path.includes("/assets/") ? "public, max-age=31536000, immutable" : "no-cache");
   // `use`, not `get`: what is not a page of the dashboard must go on to be a 404 or a 405.
-  app.use("*", policy(webPolicy), serveStatic<Env>({ root: dist }), (c, next) => {
+  app.use("*", policy(webPolicy), serveStatic<Env>({ root: dist, onFound }), (c, next) => {
     const isPage = c.req.method === "GET" && !c.req.path.startsWith("/api/") && !/\.\w+$/.test(c.req.path);
     return isPage ? index(c, next) : next();
   });

@@ -12,8 +12,12 @@ import { contentSecurityPolicy } from "../middleware/security-headers.ts";
 
 export const boardPath = "/queues";
 
-// The board's page asks for a font elsewhere; the policy answers that it does without.
-const boardPolicy = contentSecurityPolicy({ "style-src": "'self' 'unsafe-inline'", "img-src": "'self' data:" });
+// The board's page names its base; it also asks for a font elsewhere, and the policy answers that it does without.
+const boardPolicy = contentSecurityPolicy({
+  "base-uri": "'self'",
+  "style-src": "'self' 'unsafe-inline'",
+  "img-src": "'self' data:",
+});
 
 function createBoard(queues: Queues, readOnlyMode: boolean): Hono {
   const serverAdapter = new HonoAdapter(serveStatic).setBasePath(boardPath);
@@ -29,14 +33,17 @@ function createBoard(queues: Queues, readOnlyMode: boolean): Hono {
 export function queueBoard(queues: Queues, login: BoardLogin): Hono<Env> {
   const full = createBoard(queues, false);
   const readOnly = createBoard(queues, true);
-  const app = new Hono<Env>();
-  for (const path of [boardPath, `${boardPath}/*`]) {
-    app.use(path, boardLogin(login), sameSiteOnly(), bodyLimit({ maxSize: bodyLimitBytes }), async (c) => {
+  const path = `${boardPath}/*`;
+  return new Hono<Env>().use(
+    path,
+    boardLogin(login),
+    sameSiteOnly(),
+    bodyLimit({ maxSize: bodyLimitBytes }),
+    async (c) => {
       const board = c.var.user.role === "auditor" ? readOnly : full;
       const response = await board.fetch(c.req.raw, c.env);
       c.header("Content-Security-Policy", boardPolicy);
       return c.newResponse(response.body, response);
-    });
-  }
-  return app;
+    },
+  );
 }

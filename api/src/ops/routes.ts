@@ -16,6 +16,8 @@ const Ready = z
   .object({
     status: z.enum(["ready", "not_ready"]),
     checks: z.object({ database: Outcome, queue: Outcome, credentials: Outcome }),
+    /** Names of what `ENCRYPTION_KEY` no longer decrypts; absent when there is nothing such. */
+    unreadable: z.array(z.string()).optional(),
   })
   .meta({ id: "Ready" });
 
@@ -39,11 +41,11 @@ export function opsRoutes(deps: ApiDeps): OpenAPIHono<Env> {
   return newApp()
     .openapi(health, (c) => c.json({ status: "healthy" as const, service: "keygate" as const, version }, 200))
     .openapi(ready, async (c) => {
-      const checks = await readiness(deps);
+      const { checks, unreadable } = await readiness(deps);
       const isReady = Object.values(checks).every((outcome) => outcome === "ok");
       c.header("Cache-Control", "no-store");
       return isReady
         ? c.json({ status: "ready" as const, checks }, 200)
-        : c.json({ status: "not_ready" as const, checks }, 503);
+        : c.json({ status: "not_ready" as const, checks, ...(unreadable.length > 0 ? { unreadable } : {}) }, 503);
     });
 }

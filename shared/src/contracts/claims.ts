@@ -19,7 +19,10 @@ export type ClaimView = z.infer<typeof ClaimView>;
 
 /** A text sealed to the job's receiver: whoever can open it holds the private half, without having sent it. */
 export const ClaimChallenge = z
-  .object({ challenge: z.string().meta({ description: "Compact JWE; opened, it is the proof" }), expires_at: Timestamp })
+  .object({
+    challenge: z.string().meta({ description: "Compact JWE; opened, it is the proof" }),
+    expires_at: Timestamp,
+  })
   .meta({ id: "ClaimChallenge" });
 
 export const ClaimDispute = z.strictObject({ proof: z.string().min(1).max(300) }).meta({ id: "ClaimDispute" });

@@ -125,7 +125,8 @@ export const ClaimRequest = z
       .regex(/^[A-Za-z0-9_-]{43}$/, { message: "Must be the claim token that came with the job" })
       .optional(),
     proof: z.string().min(1).max(300).optional().meta({
-      description: "Instead of the token: the opened challenge of POST /claims/{job_id}/challenge. The key comes sealed.",
+      description:
+        "Instead of the token: the opened challenge of POST /claims/{job_id}/challenge. The key comes sealed.",
     }),
   })
   .refine((body) => body.claim_token === undefined || body.proof === undefined, {

@@ -12,7 +12,7 @@ import { keysMatching } from "./search.ts";
 
 export type KeyRow = Selectable<Database["keys"]>;
 /** A key with what lists show of its owner. */
-export type OwnedKeyRow = KeyRow & { developer_name: string; team: string };
+export type OwnedKeyRow = KeyRow & { developer_name: string; developer_email: string; team: string };
 
 const columns = [
   "keys.id",
@@ -83,7 +83,12 @@ export function keyRows(db: Db | Tx) {
     db
       .selectFrom("keys")
       .innerJoin("developers", "developers.id", "keys.developer_id")
-      .select([...columns, "developers.name as developer_name", "developers.team"]);
+      .select([
+        ...columns,
+        "developers.name as developer_name",
+        "developers.email as developer_email",
+        "developers.team",
+      ]);
 
   const movedOn = (id: KeyId) => new KeyGateError("key.moved_on", { facts: { keyId: id } });
 
@@ -341,12 +346,16 @@ export function keyRows(db: Db | Tx) {
 
     /** The key that has this id at its vendor. */
     async findByVendorKeyId(vendor: VendorId, vendorKeyId: string): Promise<KeyRow | undefined> {
-      return db
-        .selectFrom("keys")
-        .select(columns)
-        .where("vendor", "=", vendor)
-        .where(sql<string>`vendor_ref ->> 'keyId'`, "=", vendorKeyId)
-        .executeTakeFirst();
+      return (
+        db
+          .selectFrom("keys")
+          .select(columns)
+          .where("vendor", "=", vendor)
+          .where(sql<string>`vendor_ref ->> 'keyId'`, "=", vendorKeyId)
+          // A successor that is being made starts with a copy of its predecessor's references.
+          .orderBy("id")
+          .executeTakeFirst()
+      );
     },
 
     /** Whose key is it: by fingerprints of a pasted text. */
@@ -365,6 +374,18 @@ export function keyRows(db: Db | Tx) {
         .orderBy("keys.id", "desc")
         .limit(20)
         .execute();
+    },
+
+    /** Live keys whose fingerprints were made under other entries of `ENCRYPTION_KEY` than this one. */
+    async countFingerprintedElsewhere(keyringId: string): Promise<number> {
+      const row = await db
+        .selectFrom("keys")
+        .select(sql<number>`count(*)`.as("n"))
+        .where("status", "in", liveKeyStatuses)
+        .where(sql<boolean>`cardinality(fingerprints) > 0 and not exists (
+          select from unnest(fingerprints) as each where starts_with(each, ${`${keyringId}:`}))`)
+        .executeTakeFirstOrThrow();
+      return row.n;
     },
 
     /** The sum of budgets of a workspace's live keys, in micro-dollars. */

@@ -28,6 +28,13 @@ export interface JobWaiting {
   link: string | null;
 }
 
+/** An Ed25519 public key as JWK. */
+export interface AuditPublicKey {
+  kty: string;
+  crv: string;
+  x: string;
+}
+
 export interface Database {
   users: {
     id: UserId;
@@ -176,5 +183,27 @@ export interface Database {
     ip_address: string | null;
     created_at: AtNow;
     xact: Generated<string>;
+  };
+  audit_signing_keys: {
+    id: string;
+    public_key: Json<AuditPublicKey>;
+    sealed: Json<Sealed>;
+    created_at: AtNow;
+    retired_at: AtOrNull;
+  };
+  audit_checkpoints: {
+    number: number;
+    from_seq: number;
+    to_seq: number;
+    row_count: number;
+    root: string;
+    previous: string;
+    sealed_at: At;
+    key_id: string;
+    next_key: JsonOrNull<AuditPublicKey>;
+    lost_head: JsonOrNull<{ number: number; hash: string }>;
+    hash: string;
+    signature: string;
+    leaves: Buffer;
   };
 }

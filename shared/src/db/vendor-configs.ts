@@ -92,13 +92,13 @@ export function vendorConfigRows(db: Db | Tx) {
       return row !== undefined;
     },
 
-    /** Replaces the sealed value, for a change of the encryption key. */
-    async rewrap(vendor: VendorId, version: number, sealed: Sealed): Promise<boolean> {
+    /** Replaces the sealed value, for a change of the encryption key; false when it has become another one meanwhile. */
+    async rewrap(vendor: VendorId, from: Sealed, to: Sealed): Promise<boolean> {
       const row = await db
         .updateTable("vendor_configs")
-        .set({ sealed: json(sealed) })
+        .set({ sealed: json(to) })
         .where("vendor", "=", vendor)
-        .where("version", "=", version)
+        .where(sql<boolean>`sealed = ${json(from)}`)
         .returning("vendor")
         .executeTakeFirst();
       return row !== undefined;

@@ -1,8 +1,9 @@
 import { fingerprintCandidates, fingerprintsOf, hintOf } from "@keygate/shared/crypto/fingerprint";
 import { sealTo, thumbprintOf } from "@keygate/shared/crypto/sealing";
+import { jobInputContext } from "@keygate/shared/db/job-inputs";
 import type { JobRow, Lease } from "@keygate/shared/db/jobs";
 import { jobRows } from "@keygate/shared/db/jobs";
-import { type KeyRow, keyRows } from "@keygate/shared/db/keys";
+import { type KeyRow, keyRows, type OwnedKeyRow } from "@keygate/shared/db/keys";
 import { must } from "@keygate/shared/errors";
 import type { WorkerDeps } from "../deps.ts";
 import { type Journal, openJournal } from "../saga/journal.ts";
@@ -28,8 +29,6 @@ export interface SagaWork {
 
 // Longer than the claim's own time, so that a key is never gone from the handoff before its claim has ended.
 const handoffSlackSeconds = 60;
-
-export const jobInputContext = (jobId: string) => `jobs/${jobId}/input`;
 
 /** Loads what a job about a key needs. */
 export async function openSagaWork({ deps, job, lease }: JobContext): Promise<SagaWork> {
@@ -75,11 +74,12 @@ export async function openSagaWork({ deps, job, lease }: JobContext): Promise<Sa
   };
 }
 
-function sagaKeyOf(key: KeyRow, job: JobRow): SagaKey {
+function sagaKeyOf(key: OwnedKeyRow, job: JobRow): SagaKey {
   return {
     id: key.id,
     jobId: job.id,
     developerId: key.developer_id,
+    developerEmail: key.developer_email,
     projectName: key.project_name,
     budgetMicros: key.budget_micros,
     rateLimitRpm: key.rate_limit_rpm,

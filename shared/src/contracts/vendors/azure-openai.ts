@@ -7,19 +7,15 @@ const address = (message: string) => z.url({ protocol: /^https?$/, message });
 /** The kinds of deployment that cost nothing while nobody calls; the provisioned ones bill by the hour. */
 export const azureDeploymentTypes = ["GlobalStandard", "DataZoneStandard", "Standard"] as const;
 
-const commaList = <T extends z.ZodType<string>>(item: T) =>
-  z
-    .string()
-    .transform((text) =>
-      text
-        .split(",")
-        .map((part) => part.trim())
-        .filter(Boolean),
-    )
-    .pipe(z.array(item).min(1));
+const split = (text: string) =>
+  text
+    .split(",")
+    .map((part) => part.trim())
+    .filter(Boolean);
 
-// As a comma-separated text, which is how the environment and the form give it, or as a list.
-const listOf = <T extends z.ZodType<string>>(item: T) => z.union([commaList(item), z.array(item).min(1)]);
+/** Comma-separated text, which is how the environment and the form give it, or a list. */
+const listOf = (item: z.ZodType<string, string>) =>
+  z.union([z.string().transform(split), z.array(z.string())]).pipe(z.array(item).min(1));
 
 export const azureOpenAi = {
   title: "Azure OpenAI",

@@ -21,7 +21,7 @@ interface Waiting {
 
 const roundsMax = 10;
 const pauseBaseMs = 100;
-const pauseMaxMs = 8_000;
+const pauseMaxMs = 4_000;
 
 // One policy is one document: two writers of one process would only make each other start over. Other processes and
 // people are kept apart by the etag.
@@ -101,7 +101,7 @@ async function writeTogether(access: PolicyAccess, batch: readonly Waiting[]): P
       return left;
     } catch (error) {
       if (!isAborted(error)) throw error;
-      await sleep(Math.random() * Math.min(pauseMaxMs, pauseBaseMs * 2 ** round));
+      if (round + 1 < roundsMax) await sleep(Math.random() * Math.min(pauseMaxMs, pauseBaseMs * 2 ** round));
     }
   }
   throw new KeyGateError("vendor.unavailable", {

@@ -81,8 +81,9 @@ function readCredential(text: string, tokenHost: string): GoogleCredential {
   const { token_url, service_account_impersonation_url, credential_source } = file.data;
   for (const address of [token_url, service_account_impersonation_url]) {
     if (address === undefined) continue;
-    const { host } = new URL(address);
-    if (host !== tokenHost && !host.endsWith(".googleapis.com")) {
+    const { host, protocol } = new URL(address);
+    const isGoogles = protocol === "https:" && host.endsWith(".googleapis.com");
+    if (host !== tokenHost && !isGoogles) {
       throw refused(`The workload identity configuration would send tokens to ${host}, which is not Google's.`);
     }
   }

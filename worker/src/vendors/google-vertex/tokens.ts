@@ -1,5 +1,13 @@
 import { KeyGateError } from "@keygate/shared/errors";
-import { type AuthClient, Compute, type ExternalAccountClientOptions, GoogleAuth, JWT } from "google-auth-library";
+import {
+  type AuthClient,
+  AwsClient,
+  type AwsClientOptions,
+  Compute,
+  IdentityPoolClient,
+  type IdentityPoolClientOptions,
+  JWT,
+} from "google-auth-library";
 import { z } from "zod";
 import { type GoogleCredential, googleTokenUrl } from "./settings.ts";
 
@@ -14,6 +22,8 @@ export interface TokenSource {
 const scope = "https://www.googleapis.com/auth/cloud-platform";
 const timeoutMaxMs = 15_000;
 const TokenError = z.object({ error: z.string(), error_description: z.string().nullish() });
+
+const AwsSource = z.object({ credential_source: z.object({ environment_id: z.string() }) });
 
 /** The parts of a failure of Google's HTTP client that say something; the rest holds the signed assertion. */
 const Failure = z.object({
@@ -50,9 +60,11 @@ async function clientFor(credential: GoogleCredential, timeoutMs: number): Promi
       return new JWT({ ...options, email, key: privateKey.reveal(), scopes: [scope] });
     }
     case "external_account": {
-      // Checked when it was read: it is one of the two kinds that may be configured.
-      const credentials = JSON.parse(credential.options.reveal()) as ExternalAccountClientOptions;
-      return new GoogleAuth({ credentials, scopes: [scope], clientOptions: options }).getClient();
+      // Checked when it was read. The class is named here since the library's own choice would also run programs.
+      const given: unknown = JSON.parse(credential.options.reveal());
+      const isAws = AwsSource.safeParse(given).success;
+      const all = { ...(given as IdentityPoolClientOptions & AwsClientOptions), ...options, scopes: [scope] };
+      return isAws ? new AwsClient(all) : new IdentityPoolClient(all);
     }
     case "attached":
       // Not the library's search for any identity: that would also find the login of whoever started us.

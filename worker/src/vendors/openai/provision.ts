@@ -62,13 +62,25 @@ const createProject: OpenAiStep = {
   },
 };
 
+/**
+ * The project as it stands. Projects are never deleted at OpenAI, only archived: one that is not there at all means that
+ * the admin key belongs to another organization, whose "not found" says nothing about our keys.
+ */
+export async function requireProject(client: OpenAiClient, projectId: string): Promise<OpenAiProject> {
+  const project = await client.getProject(projectId);
+  if (project) return project;
+  throw new KeyGateError("vendor.refused_us", {
+    detail: `The admin key does not see project ${projectId}: it seems to belong to another organization.`,
+  });
+}
+
 /** Archives and looks. Archiving twice may be refused; what counts is that the project is archived in the end. */
 export async function archiveAndConfirm(client: OpenAiClient, projectId: string): Promise<void> {
-  const before = await client.getProject(projectId);
-  if (!before || before.status === "archived") return;
+  const before = await requireProject(client, projectId);
+  if (before.status === "archived") return;
   await client.archiveProject(projectId);
-  const after = await client.getProject(projectId);
-  if (after && after.status !== "archived") throw new WaitForVendor(1_000, "OpenAI is archiving the project");
+  const after = await requireProject(client, projectId);
+  if (after.status !== "archived") throw new WaitForVendor(1_000, "OpenAI is archiving the project");
 }
 
 const setSpendLimit: OpenAiStep = {

@@ -1,6 +1,6 @@
 import { KeyGateError, must } from "@keygate/shared/errors";
 import { WaitForVendor } from "../../saga/wait.ts";
-import { archiveAndConfirm, type OpenAiStep, removeServiceAccount } from "./provision.ts";
+import { archiveAndConfirm, type OpenAiStep, removeServiceAccount, requireProject } from "./provision.ts";
 
 const lookAgainMs = 1_000;
 
@@ -48,6 +48,7 @@ const confirmKeyGone: OpenAiStep = {
     if (byId || listed?.some((key) => key.id === state.keyId)) {
       throw new WaitForVendor(lookAgainMs, "OpenAI still shows the key");
     }
+    await requireProject(client, projectId);
     return {};
   },
 };

@@ -1,0 +1,74 @@
+import { type JobDetail, JobInputRequest } from "@keygate/shared/contracts/jobs";
+import { ExternalLink } from "lucide-react";
+import { Button, buttonClass } from "../../components/ui/button.tsx";
+import { Card, CardHead } from "../../components/ui/card.tsx";
+import { CopyButton } from "../../components/ui/copy-button.tsx";
+import { Field, Input } from "../../components/ui/field.tsx";
+import { Notice, ProblemNotice } from "../../components/ui/notice.tsx";
+import { giveInput } from "../../data/jobs.ts";
+import { queryClient } from "../../data/query-client.ts";
+import { useForm } from "../../lib/form.ts";
+
+/** The guided way through what a vendor lets only a person do. */
+export function InputForm({ job }: { job: JobDetail }) {
+  const form = useForm({
+    initial: { api_key: "" },
+    schema: JobInputRequest,
+    toBody: (values) => values,
+    async run({ api_key }) {
+      await giveInput(job.id, api_key);
+      await queryClient.invalidateQueries({ queryKey: ["jobs", job.id] });
+    },
+  });
+  const lines = (job.waiting?.instructions ?? "").split("\n").filter(Boolean);
+  return (
+    <Card>
+      <CardHead
+        title="A person has to make this key"
+        note={job.waiting?.reason}
+        action={
+          job.waiting?.link ? (
+            <a className={buttonClass("secondary", "sm")} href={job.waiting.link} target="_blank" rel="noreferrer">
+              Open the Console <ExternalLink aria-hidden />
+            </a>
+          ) : null
+        }
+      />
+      <ol className="flex flex-col gap-3 p-4">
+        {lines.map((line, index) => {
+          const text = line.replace(/^\d+\.\s*/, "");
+          const copyable = /^Key name: (.+)$/.exec(text)?.[1] ?? /(curl .+?) and take the member/.exec(text)?.[1];
+          return (
+            <li key={line} className="flex gap-3">
+              <span aria-hidden className="grid size-6 shrink-0 place-items-center rounded-full bg-brand-soft text-xs font-semibold text-brand-strong">
+                {index + 1}
+              </span>
+              <span className="min-w-0 flex-1 pt-0.5 [overflow-wrap:anywhere]">{text}</span>
+              {copyable ? <CopyButton text={copyable} variant="ghost" /> : null}
+            </li>
+          );
+        })}
+      </ol>
+      <form
+        className="flex flex-col gap-3 border-t border-line p-4"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void form.submit();
+        }}
+      >
+        {job.error?.code === "job.input_refused" && !form.problem ? (
+          <Notice tone="warn" title="The last key was not the right one">
+            {job.error.detail}
+          </Notice>
+        ) : null}
+        <Field label="The key from the Console" error={form.errors.api_key} help="It travels sealed to the worker, is tried with one free call, and is handed over like any other.">
+          {(aria) => <Input {...aria} type="password" autoComplete="off" spellCheck={false} value={form.values.api_key} onChange={(event) => form.set("api_key", event.target.value)} />}
+        </Field>
+        {form.problem ? <ProblemNotice error={form.problem} /> : null}
+        <Button type="submit" variant="primary" className="self-start" isBusy={form.isBusy}>
+          Check and hand over
+        </Button>
+      </form>
+    </Card>
+  );
+}

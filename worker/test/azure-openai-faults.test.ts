@@ -1,0 +1,4 @@
+import { describeFaultMatrix } from "./fault-matrix.ts";
+import { azureOpenAiFixture } from "./fixtures/azure-openai.ts";
+
+describeFaultMatrix(azureOpenAiFixture, ["redis", "postgres"]);

@@ -1,0 +1,284 @@
+import { X509Certificate } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadConfig } from "@keygate/shared/config";
+import { Secret } from "@keygate/shared/secret";
+import { describe, expect, it } from "vitest";
+import { googleVertex } from "../src/vendors/google-vertex/adapter.ts";
+import { makeKeyPair, noEnd, selfSignedCertificate } from "../src/vendors/google-vertex/certificate.ts";
+import { classifyGoogle } from "../src/vendors/google-vertex/errors.ts";
+import { readSettings } from "../src/vendors/google-vertex/settings.ts";
+import { createTokenSource } from "../src/vendors/google-vertex/tokens.ts";
+import { startWorld } from "./google-vertex-support.ts";
+
+describe("the admin credential", () => {
+  it("is refused in words when Google does not know its key any more, and nothing happened", async () => {
+    const world = await startWorld();
+    await world.google.main.control("set_admin", { refused: true });
+    await expect(world.job().run("provision")).rejects.toMatchObject({
+      code: "vendor.refused_us",
+      nothingHappened: true,
+      detail: expect.stringContaining("invalid_grant"),
+    });
+    await world.google.main.control("set_admin", { refused: false });
+    await world.provisioned();
+  });
+
+  it("gets a new token once when the old one ended early, and says so when that does not help", async () => {
+    const world = await startWorld();
+    await world.provisioned();
+    world.google.advance(2 * 3_600_000);
+    await world.provisioned();
+    await world.google.main.control("set_admin", { refused: true });
+    await expect(world.job().run("provision")).rejects.toMatchObject({ code: "vendor.refused_us" });
+  });
+
+  it("shares one exchange among all who need a token at the same time", async () => {
+    const world = await startWorld();
+    await Promise.all(Array.from({ length: 20 }, () => googleVertex.check(world.client)));
+    const tokens = world.google.servers[1]?.calls() ?? [];
+    expect(tokens.length).toBeLessThan(8);
+    expect(tokens.every(({ path }) => path === "/token")).toBe(true);
+  });
+
+  it("is tried again later when the token endpoint does not answer, without the library trying by itself", async () => {
+    const world = await startWorld();
+    const tokens = world.google.servers[1];
+    const before = tokens?.calls().length ?? 0;
+    tokens?.faults.add({ match: {}, times: 1, when: "before", do: { type: "respond", status: 503, body: {} } });
+    await expect(world.job().once("provision")).rejects.toMatchObject({
+      code: "vendor.unavailable",
+      nothingHappened: true,
+    });
+    tokens?.faults.add({ match: {}, times: 1, when: "before", do: { type: "drop" } });
+    await expect(world.job().once("provision")).rejects.toMatchObject({ code: "vendor.unavailable" });
+    expect((tokens?.calls().length ?? 0) - before).toBe(2);
+  });
+
+  it("never shows in an error", async () => {
+    const world = await startWorld();
+    await world.google.main.control("set_admin", { refused: true });
+    const error: unknown = await world
+      .job()
+      .once("provision")
+      .catch((each: unknown) => each);
+    const { inspect } = await import("node:util");
+    expect(inspect(error, { depth: 10 })).not.toMatch(/PRIVATE|assertion|eyJ/);
+  });
+
+  it.each([
+    ["no JSON", "/etc/keygate/google.json", /not its path/],
+    ["another kind of file", JSON.stringify({ type: "authorized_user" }), /neither/],
+    ["a file without a key", JSON.stringify({ type: "service_account", client_email: "a@b.c" }), /private_key/],
+    [
+      "a key that cannot be read",
+      JSON.stringify({ type: "service_account", client_email: "a@b.c", private_key: "cut" }),
+      /cannot be read/,
+    ],
+    ["a configuration that sends tokens elsewhere", external({ token_url: "https://evil.example/t" }), /evil\.example/],
+    ["a configuration that runs a program", external({ credential_source: { executable: {} } }), /program/],
+  ])("is refused as %s", async (_, adminKey, words) => {
+    const { google } = await startWorld();
+    const settings = { ...google.settings, adminKey: new Secret(adminKey) };
+    expect(() => readSettings(settings)).toThrow(words);
+  });
+
+  it("may be the machine's own identity where project and location are configured", () => {
+    const strong = (n: number) =>
+      Buffer.from(Array.from({ length: 48 }, (_, i) => (i * 37 + n) % 251)).toString("base64");
+    const { vendors } = loadConfig({
+      DATABASE_URL: "postgres://x/y",
+      SECRET_KEY: strong(1),
+      ENCRYPTION_KEY: strong(2),
+      GCP_PROJECT_ID: "acme-llm",
+      GCP_REGION: "global",
+    });
+    const given = vendors.google_vertex;
+    const settings = readSettings({
+      ...{ vendor: "google_vertex", version: 1, orgId: null, simulated: false },
+      adminKey: given?.adminKey ?? new Secret("not configured"),
+      extra: given?.extra ?? {},
+    });
+    expect(settings).toMatchObject({
+      credential: { kind: "attached" },
+      vertexUrl: "https://aiplatform.googleapis.com",
+      serviceUsageUrl: "https://serviceusage.googleapis.com",
+      tokenUrl: "https://oauth2.googleapis.com/token",
+    });
+  });
+});
+
+function external(over: Record<string, unknown>): string {
+  return JSON.stringify({
+    type: "external_account",
+    audience: "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q",
+    subject_token_type: "urn:ietf:params:oauth:token-type:jwt",
+    token_url: "https://sts.googleapis.com/v1/token",
+    credential_source: { file: "/dev/null" },
+    ...over,
+  });
+}
+
+describe("workload identity", () => {
+  it("exchanges the machine's token through Google's own library", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "keygate-test-"));
+    const file = join(dir, "token");
+    await writeFile(file, "the machine's token");
+    const asked: URLSearchParams[] = [];
+    const sts = createServer((req, res) => {
+      let body = "";
+      req.on("data", (chunk) => {
+        body += chunk;
+      });
+      req.on("end", () => {
+        asked.push(new URLSearchParams(body));
+        res.writeHead(200, { "content-type": "application/json" });
+        res.end(JSON.stringify({ access_token: "ya29.federated", expires_in: 3600, token_type: "Bearer" }));
+      });
+    });
+    await new Promise<void>((resolve) => sts.listen(0, "127.0.0.1", resolve));
+    try {
+      const url = `http://127.0.0.1:${(sts.address() as AddressInfo).port}`;
+      const text = external({ token_url: `${url}/v1/token`, credential_source: { file } });
+      const { credential, tokenUrl } = readSettings({
+        ...{ vendor: "google_vertex", version: 1, orgId: null, simulated: false, adminKey: new Secret(text) },
+        extra: { project_id: "acme-llm", token_url: `${url}/token` },
+      });
+      const tokens = createTokenSource(credential, tokenUrl, 2_000);
+      expect(await tokens.get()).toBe("ya29.federated");
+      expect(await tokens.get()).toBe("ya29.federated");
+      expect(asked.map((form) => form.get("subject_token"))).toEqual(["the machine's token"]);
+    } finally {
+      sts.close();
+      await rm(dir, { recursive: true });
+    }
+  });
+});
+
+describe("the check", () => {
+  it("finds nothing wrong where everything is granted, and changes nothing", async () => {
+    const world = await startWorld();
+    const before = world.books().events.length;
+    const report = await googleVertex.check(world.client);
+    expect(report).toMatchObject({ ok: true, missing: [] });
+    const changes = world
+      .books()
+      .events.slice(before)
+      .filter(({ event }) => event !== "token.issued");
+    expect(changes).toEqual([]);
+    expect(world.violations()).toEqual([]);
+  });
+
+  it("names each permission, API, policy and role that is missing", async () => {
+    const world = await startWorld(
+      {
+        admin_lacks: ["iam.serviceAccountKeys.create", "resourcemanager.projects.setIamPolicy", "iam.roles.create"],
+        disabled_services: ["aiplatform.googleapis.com"],
+        constraints: ["iam.disableServiceAccountKeyCreation", "iam.managed.disableServiceAccountKeyUpload"],
+      },
+      { role: false },
+    );
+    const report = await googleVertex.check(world.client);
+    expect(report.ok).toBe(false);
+    expect(report.missing).toEqual([
+      "iam.serviceAccountKeys.create",
+      "resourcemanager.projects.setIamPolicy",
+      "aiplatform.googleapis.com",
+      "an exception from iam.managed.disableServiceAccountKeyUpload",
+      "projects/keygate-sim/roles/keygateVertexCaller with aiplatform.endpoints.predict",
+    ]);
+  });
+
+  it("warns of a role that is far too wide, and does without rights that only help", async () => {
+    const world = await startWorld({
+      admin_lacks: ["orgpolicy.policy.get", "serviceusage.services.get"],
+      constraints: ["iam.disableServiceAccountKeyUpload"],
+    });
+    const wide = world.connect({ extra: { ...world.google.settings.extra, role: "roles/aiplatform.user" } });
+    const report = await googleVertex.check(wide);
+    expect(report.ok).toBe(true);
+    const words = report.findings.map(({ detail }) => detail).join("\n");
+    expect(words).toContain("Warning: roles/aiplatform.user");
+    expect(words).toContain("Not looked at: that needs orgpolicy.policy.get.");
+  });
+
+  it("says what is wrong with the credential and looks no further", async () => {
+    const world = await startWorld();
+    await world.google.main.control("set_admin", { refused: true });
+    const report = await googleVertex.check(world.client);
+    expect(report).toMatchObject({ ok: false, findings: [{ name: "credential", ok: false }] });
+  });
+});
+
+describe("a refusal of Google", () => {
+  const refuse = (status: number, error: Record<string, unknown> | null, headers: Record<string, string> = {}) =>
+    classifyGoogle({
+      status,
+      headers,
+      json: error === null ? undefined : { error: { code: status, message: "words", ...error } },
+      call: { method: "POST", endpoint: "iam write" },
+    });
+  const detail = (type: string, rest: Record<string, unknown>) => ({
+    details: [{ "@type": `type.googleapis.com/google.rpc.${type}`, ...rest }],
+  });
+
+  it.each([
+    ["a missing role", refuse(403, { status: "PERMISSION_DENIED" }), "vendor.refused_us", true],
+    ["a bad token", refuse(401, { status: "UNAUTHENTICATED" }), "vendor.refused_us", true],
+    [
+      "a rate",
+      refuse(429, { status: "RESOURCE_EXHAUSTED", ...detail("ErrorInfo", { reason: "RATE_LIMIT_EXCEEDED" }) }),
+      "vendor.throttled",
+      true,
+    ],
+    [
+      "ten keys",
+      refuse(429, { status: "RESOURCE_EXHAUSTED", ...detail("RetryInfo", { retryDelay: "86401s" }) }),
+      "vendor.refused",
+      true,
+    ],
+    ["a bad field", refuse(400, { status: "INVALID_ARGUMENT" }), "vendor.refused", true],
+    ["a name that is taken", refuse(409, { status: "ALREADY_EXISTS" }), "vendor.refused", true],
+    ["a concurrent change", refuse(409, { status: "ABORTED" }), "vendor.unavailable", false],
+    ["a cancelled call", refuse(499, { status: "CANCELLED" }), "vendor.unavailable", false],
+    ["an outage", refuse(503, { status: "UNAVAILABLE" }), "vendor.unavailable", false],
+    ["a gateway's page", refuse(502, null), "vendor.unavailable", false],
+  ])("%s is classified by status, code and details", (_, error, code, nothingHappened) => {
+    expect(error).toMatchObject({ code, nothingHappened });
+  });
+
+  it("names the API that is not enabled and the organization policy that forbids", () => {
+    const info = { reason: "SERVICE_DISABLED", metadata: { service: "iam.googleapis.com" } };
+    expect(refuse(403, { status: "PERMISSION_DENIED", ...detail("ErrorInfo", info) }).detail).toContain(
+      "Enable the API iam.googleapis.com",
+    );
+    const violations = [{ type: "constraints/iam.disableServiceAccountKeyCreation", subject: "s" }];
+    expect(
+      refuse(400, { status: "FAILED_PRECONDITION", ...detail("PreconditionFailure", { violations }) }).detail,
+    ).toContain("iam.disableServiceAccountKeyCreation");
+  });
+});
+
+describe("a certificate", () => {
+  it("says the key and its end, for dates near and far, and proves itself", async () => {
+    const pair = await makeKeyPair();
+    for (const notAfter of [new Date("2049-12-31T23:59:59Z"), new Date("2050-01-01T00:00:00Z"), noEnd]) {
+      const pem = selfSignedCertificate(pair, {
+        name: "104729",
+        notBefore: new Date("2026-11-23T00:00:00Z"),
+        notAfter,
+      });
+      const read = new X509Certificate(pem);
+      expect(read.verify(pair.publicKey)).toBe(true);
+      expect(read.validToDate).toEqual(notAfter);
+      expect(read.subject).toBe("CN=104729");
+      expect(read.ca).toBe(false);
+      expect(read.publicKey.export({ type: "spki", format: "pem" })).toBe(
+        pair.publicKey.export({ type: "spki", format: "pem" }),
+      );
+    }
+  });
+});
