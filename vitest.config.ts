@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    include: ["{shared,migrations,simulator,worker,api,embedded}/{src,test}/**/*.test.ts"],
+    include: ["{shared,migrations,simulator,worker,api,embedded}/{src,test}/**/*.test.ts", "web/test/**/*.test.ts"],
     reporters: ["default", "./embedded/test-support/figures-reporter.ts"],
     globalSetup: ["embedded/test-support/global-setup.ts"],
     testTimeout: 60_000,

@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { z } from "zod";
 import { VendorId, vendorContracts, vendorIds } from "./contracts/vendors/registry.ts";
 import type { VendorContract } from "./contracts/vendors/vendor-contract.ts";
+import { type ReconcileConfig, reconcileConfigOf, reconcileEnvironment } from "./reconcile-config.ts";
 import { Secret } from "./secret.ts";
 
 /** Values that stand in samples, tutorials and jokes. A server that runs on one of them is an open door. */
@@ -85,6 +86,7 @@ const Environment = z.object({
   VENDOR_SETTLE_SECONDS: z.coerce.number().min(0).max(900).optional(),
   INPUT_WAIT_DAYS: z.coerce.number().positive().max(90).default(7),
   SIMULATED_VENDORS: list.pipe(z.array(VendorId)),
+  ...reconcileEnvironment,
 });
 
 /** What the environment says about one vendor. */
@@ -120,6 +122,7 @@ export interface Config {
     readonly inputWaitDays: number;
   };
   readonly vendorCalls: { readonly timeoutMs: number; readonly settleMs: number | null };
+  readonly reconcile: ReconcileConfig;
   readonly vendors: Readonly<Partial<Record<VendorId, VendorEnvironment>>>;
 }
 
@@ -230,6 +233,7 @@ export function loadConfig(env: Env): Config {
       timeoutMs: e.VENDOR_TIMEOUT_SECONDS * 1000,
       settleMs: e.VENDOR_SETTLE_SECONDS === undefined ? null : e.VENDOR_SETTLE_SECONDS * 1000,
     },
+    reconcile: reconcileConfigOf(e),
     vendors,
   };
 }

@@ -52,6 +52,7 @@ export async function requestRevocations(
 
   const dying = keys.filter((key) => key.status === "revoking");
   const joined = await jobs.findRevocations(dying.map((key) => key.id));
+  const takenUpAgain = joined.filter((job) => job.written_off_at);
   await jobs.hurry(
     joined.map((job) => job.id),
     priority,
@@ -66,6 +67,16 @@ export async function requestRevocations(
     if (parentId) await jobs.joinBatch(maker.id, parentId);
   }
 
+  await writeAudit(
+    tx,
+    takenUpAgain.map((job) => ({
+      action: "debt.retry",
+      actor,
+      resourceType: "job",
+      resourceId: job.id,
+      details: { outcome: "requested" as const, key_id: job.key_id, vendor: job.vendor, reason, was_written_off: true },
+    })),
+  );
   await writeAudit(
     tx,
     [...marked, ...keys.filter((key) => key.status === "pending")].map((key) => ({

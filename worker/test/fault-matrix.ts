@@ -84,7 +84,7 @@ export function describeFaultMatrix(
     beforeAll(async () => {
       for (let index = 0; index < lanesPerBackend; index++) {
         const fixture = await vendor.start();
-        const world = await createHarness({ backend, env, ...worldOf(fixture) });
+        const world = await createHarness({ backend, env: { ...env, ...fixture.env }, ...worldOf(fixture) });
         lanes.push({ fixture, world });
         workers.push(world.start());
       }
@@ -118,7 +118,11 @@ export function describeFaultMatrix(
     beforeAll(async () => {
       for (let index = 0; index < lanesPerBackend; index++) {
         const fixture = await vendor.start();
-        const world = await createHarness({ backend, env: { LEASE_SECONDS: "2", ...env }, ...worldOf(fixture) });
+        const world = await createHarness({
+          backend,
+          env: { LEASE_SECONDS: "2", ...env, ...fixture.env },
+          ...worldOf(fixture),
+        });
         lanes.push({ fixture, world });
       }
     }, 300_000);

@@ -1,4 +1,3 @@
-import { X509Certificate } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -8,8 +7,6 @@ import { loadConfig } from "@keygate/shared/config";
 import { Secret } from "@keygate/shared/secret";
 import { describe, expect, it } from "vitest";
 import { googleVertex } from "../src/vendors/google-vertex/adapter.ts";
-import { makeKeyPair, noEnd, selfSignedCertificate } from "../src/vendors/google-vertex/certificate.ts";
-import { classifyGoogle } from "../src/vendors/google-vertex/errors.ts";
 import { readSettings } from "../src/vendors/google-vertex/settings.ts";
 import { createTokenSource } from "../src/vendors/google-vertex/tokens.ts";
 import { startWorld } from "./google-vertex-support.ts";
@@ -205,80 +202,25 @@ describe("the check", () => {
     expect(words).toContain("Not looked at: that needs orgpolicy.policy.get.");
   });
 
+  it("names a role that was deleted, whose name stays blocked, and no key is made under it", async () => {
+    const world = await startWorld();
+    const body = { name: "projects/keygate-sim/roles/keygateVertexCaller", deleted: true };
+    world.google.main.faults.add({
+      match: { method: "GET", path: "/roles/" },
+      times: 0,
+      when: "before",
+      do: { type: "respond", status: 200, body },
+    });
+    const report = await googleVertex.check(world.client);
+    expect(report).toMatchObject({ ok: false, missing: [`undelete ${body.name}`] });
+    await expect(world.job().run("provision")).rejects.toMatchObject({ code: "vendor.refused" });
+    expect(world.google.leftovers()).toEqual([]);
+  });
+
   it("says what is wrong with the credential and looks no further", async () => {
     const world = await startWorld();
     await world.google.main.control("set_admin", { refused: true });
     const report = await googleVertex.check(world.client);
     expect(report).toMatchObject({ ok: false, findings: [{ name: "credential", ok: false }] });
-  });
-});
-
-describe("a refusal of Google", () => {
-  const refuse = (status: number, error: Record<string, unknown> | null, headers: Record<string, string> = {}) =>
-    classifyGoogle({
-      status,
-      headers,
-      json: error === null ? undefined : { error: { code: status, message: "words", ...error } },
-      call: { method: "POST", endpoint: "iam write" },
-    });
-  const detail = (type: string, rest: Record<string, unknown>) => ({
-    details: [{ "@type": `type.googleapis.com/google.rpc.${type}`, ...rest }],
-  });
-
-  it.each([
-    ["a missing role", refuse(403, { status: "PERMISSION_DENIED" }), "vendor.refused_us", true],
-    ["a bad token", refuse(401, { status: "UNAUTHENTICATED" }), "vendor.refused_us", true],
-    [
-      "a rate",
-      refuse(429, { status: "RESOURCE_EXHAUSTED", ...detail("ErrorInfo", { reason: "RATE_LIMIT_EXCEEDED" }) }),
-      "vendor.throttled",
-      true,
-    ],
-    [
-      "ten keys",
-      refuse(429, { status: "RESOURCE_EXHAUSTED", ...detail("RetryInfo", { retryDelay: "86401s" }) }),
-      "vendor.refused",
-      true,
-    ],
-    ["a bad field", refuse(400, { status: "INVALID_ARGUMENT" }), "vendor.refused", true],
-    ["a name that is taken", refuse(409, { status: "ALREADY_EXISTS" }), "vendor.refused", true],
-    ["a concurrent change", refuse(409, { status: "ABORTED" }), "vendor.unavailable", false],
-    ["a cancelled call", refuse(499, { status: "CANCELLED" }), "vendor.unavailable", false],
-    ["an outage", refuse(503, { status: "UNAVAILABLE" }), "vendor.unavailable", false],
-    ["a gateway's page", refuse(502, null), "vendor.unavailable", false],
-  ])("%s is classified by status, code and details", (_, error, code, nothingHappened) => {
-    expect(error).toMatchObject({ code, nothingHappened });
-  });
-
-  it("names the API that is not enabled and the organization policy that forbids", () => {
-    const info = { reason: "SERVICE_DISABLED", metadata: { service: "iam.googleapis.com" } };
-    expect(refuse(403, { status: "PERMISSION_DENIED", ...detail("ErrorInfo", info) }).detail).toContain(
-      "Enable the API iam.googleapis.com",
-    );
-    const violations = [{ type: "constraints/iam.disableServiceAccountKeyCreation", subject: "s" }];
-    expect(
-      refuse(400, { status: "FAILED_PRECONDITION", ...detail("PreconditionFailure", { violations }) }).detail,
-    ).toContain("iam.disableServiceAccountKeyCreation");
-  });
-});
-
-describe("a certificate", () => {
-  it("says the key and its end, for dates near and far, and proves itself", async () => {
-    const pair = await makeKeyPair();
-    for (const notAfter of [new Date("2049-12-31T23:59:59Z"), new Date("2050-01-01T00:00:00Z"), noEnd]) {
-      const pem = selfSignedCertificate(pair, {
-        name: "104729",
-        notBefore: new Date("2026-11-23T00:00:00Z"),
-        notAfter,
-      });
-      const read = new X509Certificate(pem);
-      expect(read.verify(pair.publicKey)).toBe(true);
-      expect(read.validToDate).toEqual(notAfter);
-      expect(read.subject).toBe("CN=104729");
-      expect(read.ca).toBe(false);
-      expect(read.publicKey.export({ type: "spki", format: "pem" })).toBe(
-        pair.publicKey.export({ type: "spki", format: "pem" }),
-      );
-    }
   });
 });

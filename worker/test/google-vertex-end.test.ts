@@ -86,6 +86,22 @@ describe("a revocation at Google", () => {
     expect(world.google.liveKeys()).toEqual([]);
   });
 
+  it("ends a key that Google found in public and disabled by itself; one that is new is not handed over", async () => {
+    const world = await startWorld();
+    const job = world.job();
+    const state = await job.run("provision");
+    await world.google.main.control("expose_key", { email: state.email, key_id: state.keyId });
+    await job.journal.reopen(["verify-key"]);
+    await expect(job.run("provision")).rejects.toMatchObject({
+      code: "vendor.refused",
+      detail: expect.stringContaining("EXPOSED"),
+    });
+    await world.job().run("revoke", state);
+    expect(world.account(state.email)?.keys.every(({ deleted_at }) => deleted_at !== null)).toBe(true);
+    await job.undo("provision");
+    expect(world.google.leftovers()).toEqual([]);
+  });
+
   it("finds the account in the project that it was made in, whatever is configured since", async () => {
     const world = await startWorld();
     const { vendorRef } = await world.provisioned();

@@ -92,13 +92,14 @@ export function dashboardPages(dist: string = webDist): Hono<Env> {
   if (!existsSync(join(dist, "index.html"))) {
     return app.get("/", policy(webPolicy), (c) => c.html(homePage));
   }
-  const index = serveStatic<Env>({ path: join(dist, "index.html") });
   // Vite puts a hash of the content into the names below assets/; everything else may be another file tomorrow.
   const onFound = (path: string, c: Context<Env>) =>
     c.header("Cache-Control", path.includes("/assets/") ? "public, max-age=31536000, immutable" : "no-cache");
+  const index = serveStatic<Env>({ path: join(dist, "index.html"), onFound });
   // `use`, not `get`: what is not a page of the dashboard must go on to be a 404 or a 405.
-  app.use("*", policy(webPolicy), serveStatic<Env>({ root: dist, onFound }), (c, next) => {
-    const isPage = c.req.method === "GET" && !c.req.path.startsWith("/api/") && !/\.\w+$/.test(c.req.path);
+  app.use("*", policy(webPolicy), serveStatic<Env>({ root: dist, onFound, precompressed: true }), (c, next) => {
+    const isRead = c.req.method === "GET" || c.req.method === "HEAD";
+    const isPage = isRead && !c.req.path.startsWith("/api/") && !/\.\w+$/.test(c.req.path);
     return isPage ? index(c, next) : next();
   });
   return app;

@@ -15,6 +15,7 @@ export const JobId = prefixedId("job").brand<"JobId">();
 export const WorkspaceId = prefixedId("ws").brand<"WorkspaceId">();
 export const UserId = prefixedId("usr").brand<"UserId">();
 export const AuditEventId = prefixedId("evt").brand<"AuditEventId">();
+export const FindingId = prefixedId("fnd").brand<"FindingId">();
 
 export type DeveloperId = z.infer<typeof DeveloperId>;
 export type KeyId = z.infer<typeof KeyId>;
@@ -22,6 +23,7 @@ export type JobId = z.infer<typeof JobId>;
 export type WorkspaceId = z.infer<typeof WorkspaceId>;
 export type UserId = z.infer<typeof UserId>;
 export type AuditEventId = z.infer<typeof AuditEventId>;
+export type FindingId = z.infer<typeof FindingId>;
 
 export interface IdByPrefix {
   dev: DeveloperId;
@@ -30,4 +32,5 @@ export interface IdByPrefix {
   ws: WorkspaceId;
   usr: UserId;
   evt: AuditEventId;
+  fnd: FindingId;
 }

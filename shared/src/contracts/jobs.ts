@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { PublicJwk, pageQuery, Timestamp } from "./common.ts";
-import { JobId, KeyId } from "./ids.ts";
+import { FindingId, JobId, KeyId } from "./ids.ts";
 import { VendorId } from "./vendors/registry.ts";
 
 export const jobStates = [
@@ -54,6 +54,10 @@ export const jobs = {
   batch_revoke: { input: z.strictObject({ keysTotal: z.int() }), priority: 1, attemptsMax: 1 },
   // Tries a vendor's credentials; somebody waits for the answer and nothing is changed.
   check: { input: z.strictObject({}), priority: 2, attemptsMax: 1 },
+  // Holds what stands at a vendor against what KeyGate knows. It goes on from its run's cursor, whichever job that began.
+  reconcile: { input: z.strictObject({ vendor: VendorId }), priority: 6, attemptsMax: 12 },
+  // Takes away what reconcile found and nobody accounts for.
+  remove_orphan: { input: z.strictObject({ findingId: FindingId }), priority: 5, attemptsMax: Number.MAX_SAFE_INTEGER },
 } as const satisfies Record<string, JobSpec>;
 
 export type JobKind = keyof typeof jobs;

@@ -53,6 +53,9 @@ const columns = [
   "created_at",
   "started_at",
   "finished_at",
+  "written_off_at",
+  "written_off_by",
+  "written_off_reason",
 ] as const;
 
 /** States in which a worker may take the job when it is due. */
@@ -83,6 +86,8 @@ export interface Lease {
 }
 
 const now = sql<Date>`now()`;
+/** Whoever asks for the job again takes its write-off back. */
+const notWrittenOff = { written_off_at: null, written_off_by: null, written_off_reason: null } as const;
 // A key that was still being made is as good as revoked when its making was stopped.
 const endedWell = sql`case when kind = 'revoke' then state = 'succeeded' else state in ('failed', 'cancelled') end`;
 
@@ -175,6 +180,7 @@ export function jobRows(db: Db | Tx) {
         })
         .where("id", "=", id)
         .where("state", "in", workable)
+        .where("written_off_at", "is", null)
         .where("run_at", "<=", now)
         .where((where) => where.or([where("lease_until", "is", null), where("lease_until", "<=", now)]))
         .returning(columns)
@@ -193,6 +199,7 @@ export function jobRows(db: Db | Tx) {
         )
         .where("id", "=", id)
         .where("state", "in", workable)
+        .where("written_off_at", "is", null)
         .executeTakeFirst();
       return row ? Math.max(0, row.ms) : null;
     },
@@ -343,6 +350,7 @@ export function jobRows(db: Db | Tx) {
           run_at: now,
           enqueued_at: now,
           attempts: 0,
+          ...notWrittenOff,
           state: sql<JobState>`case when state in ('waiting_for_vendor') then 'queued' else state end`,
         })
         .where("id", "=", id)
@@ -383,7 +391,7 @@ export function jobRows(db: Db | Tx) {
       if (ids.length === 0) return;
       await db
         .updateTable("jobs")
-        .set({ priority: sql<number>`least(priority, ${priority})`, run_at: now, enqueued_at: now })
+        .set({ priority: sql<number>`least(priority, ${priority})`, run_at: now, enqueued_at: now, ...notWrittenOff })
         .where("id", "in", ids)
         .where("state", "in", unfinished)
         .execute();
@@ -464,14 +472,15 @@ export function jobRows(db: Db | Tx) {
     /** How far some batches are, with all that is in batches which they joined. Batches without children are left out. */
     async batchProgress(ids: readonly JobId[]) {
       const { rows } = await sql<{ root: JobId; total: number; succeeded: number; failed: number }>`
-        with recursive tree (root, id, kind, state) as (
-          select parent_id, id, kind, state from jobs where parent_id = any(${[...ids]}::text[])
+        with recursive tree (root, id, kind, state, written_off_at) as (
+          select parent_id, id, kind, state, written_off_at from jobs where parent_id = any(${[...ids]}::text[])
           union all
-          select tree.root, jobs.id, jobs.kind, jobs.state
+          select tree.root, jobs.id, jobs.kind, jobs.state, jobs.written_off_at
           from tree join jobs on jobs.parent_id = tree.id where tree.kind = 'batch_revoke')
         select root, count(*) as total,
           count(*) filter (where ${endedWell}) as succeeded,
-          count(*) filter (where state in ('succeeded', 'failed', 'cancelled') and not ${endedWell}) as failed
+          count(*) filter (where not ${endedWell}
+            and (state in ('succeeded', 'failed', 'cancelled') or written_off_at is not null)) as failed
         from tree where kind <> 'batch_revoke' group by root`.execute(db);
       return new Map(rows.map(({ root, ...counts }) => [root, counts]));
     },
@@ -505,7 +514,9 @@ export function jobRows(db: Db | Tx) {
                 .selectFrom("jobs as child")
                 .select("child.id")
                 .whereRef("child.parent_id", "=", "jobs.id")
-                .where("child.state", "not in", ["succeeded", "failed", "cancelled"]),
+                .where("child.state", "not in", ["succeeded", "failed", "cancelled"])
+                // What was written off is not waited for; the batch shows it as failed.
+                .where("child.written_off_at", "is", null),
             ),
           ),
         );
@@ -519,6 +530,7 @@ export function jobRows(db: Db | Tx) {
         .updateTable("jobs")
         .set({ run_at: now, enqueued_at: now })
         .where("vendor", "=", vendor)
+        .where("written_off_at", "is", null)
         .where("state", "in", ["waiting_for_vendor", "needs_attention", "compensating", "queued"])
         .where("run_at", ">", now)
         .returning(columns)
@@ -535,6 +547,7 @@ export function jobRows(db: Db | Tx) {
         .select("id")
         .where("state", "in", workable)
         .where("vendor", "is not", null)
+        .where("written_off_at", "is", null)
         .where("run_at", "<=", now)
         .where((where) => where.or([where("lease_until", "is", null), where("lease_until", "<=", now)]))
         .where((where) =>

@@ -2,10 +2,11 @@ import type { ColumnType, Generated } from "kysely";
 import type { UserRole } from "../contracts/auth.ts";
 import type { PublicJwk } from "../contracts/common.ts";
 import type { DeveloperRole } from "../contracts/developers.ts";
-import type { AuditEventId, DeveloperId, JobId, KeyId, UserId, WorkspaceId } from "../contracts/ids.ts";
+import type { AuditEventId, DeveloperId, FindingId, JobId, KeyId, UserId, WorkspaceId } from "../contracts/ids.ts";
 import type { JobKind, JobState } from "../contracts/jobs.ts";
 import type { Instructions, KeyStatus } from "../contracts/keys.ts";
 import type { LimitReport } from "../contracts/limits.ts";
+import type { FindingKind, SuggestedAction } from "../contracts/reconcile.ts";
 import type { VendorId } from "../contracts/vendors/registry.ts";
 import type { Sealed } from "../crypto/envelope.ts";
 
@@ -33,6 +34,25 @@ export interface AuditPublicKey {
   kty: string;
   crv: string;
   x: string;
+}
+
+/** What a finding is about, with all that removing or adopting it needs; never a secret. */
+export interface FoundResource {
+  name: string;
+  /** References as a key's row holds them: what a removal starts from. */
+  ref: Record<string, unknown>;
+  /** How it can be removed; null with the reason where KeyGate does not. */
+  removal: { how: "dismantle" | "revoke" } | { refusal: string };
+  adoption: Adoption | { refusal: string };
+}
+
+/** What a row of an unmanaged key would hold. */
+export interface Adoption {
+  vendorRef: Record<string, unknown>;
+  hint: string;
+  expiresAt: string | null;
+  /** The key's companions in what KeyGate made; null when it stands alone. */
+  lineageId: KeyId | null;
 }
 
 export interface Database {
@@ -151,7 +171,45 @@ export interface Database {
     created_at: AtNow;
     started_at: AtOrNull;
     finished_at: AtOrNull;
+    written_off_at: AtOrNull;
+    written_off_by: string | null;
+    written_off_reason: string | null;
   };
+  reconcile_runs: {
+    id: Generated<number>;
+    vendor: VendorId;
+    config_version: number;
+    cursor: JsonOrNull<unknown>;
+    resources_seen: Generated<number>;
+    keys_seen: Generated<number>;
+    rows_checked: Generated<number>;
+    skipped: Generated<number>;
+    outcome: "completed" | "abandoned" | null;
+    error: JsonOrNull<JobError>;
+    started_at: AtNow;
+    moved_at: AtNow;
+    ended_at: AtOrNull;
+  };
+  reconcile_findings: {
+    id: FindingId;
+    vendor: VendorId;
+    kind: FindingKind;
+    resource_type: string;
+    resource_id: string;
+    resource: Json<FoundResource>;
+    key_id: KeyId | null;
+    details: JsonOrEmpty<Record<string, unknown>>;
+    suggested_action: SuggestedAction;
+    removal_job_id: JobId | null;
+    first_run_id: number;
+    last_run_id: number;
+    sightings: Generated<number>;
+    first_seen_at: AtNow;
+    last_seen_at: AtNow;
+    resolved_at: AtOrNull;
+    resolution: string | null;
+  };
+  reconcile_sightings: { key_id: KeyId; seen_at: At };
   saga_steps: {
     job_id: JobId;
     name: string;

@@ -253,18 +253,16 @@ export function createLogChecker({ trusted, expectHeads = [] }: CheckerOptions) 
     if (c.lost_head)
       sayHere("truncated", `Checkpoint ${c.lost_head.number} (${c.lost_head.hash}) had been removed by then.`);
   };
-  const checkSignature = (c: Checkpoint, sayHere: Say): void => {
-    if (checkpointHash(c) !== c.hash) return sayHere("checkpoint_changed", "It does not give the hash that it names.");
+  const findSignatureProblem = (c: Checkpoint): [Problem["kind"], string] | null => {
+    if (checkpointHash(c) !== c.hash) return ["checkpoint_changed", "It does not give the hash that it names."];
     const key = keys.get(c.key_id);
-    if (!key) return sayHere("key_unknown", `Nobody knows the key ${c.key_id} that should have signed it.`);
-    if (!isSignedBy(c, key)) return sayHere("signature_invalid", `The key ${c.key_id} did not sign it.`);
+    if (!key) return ["key_unknown", `Nobody knows the key ${c.key_id} that should have signed it.`];
+    if (!isSignedBy(c, key)) return ["signature_invalid", `The key ${c.key_id} did not sign it.`];
     const signer = head?.next_key ? thumbprint(head.next_key) : head?.key_id;
     if (signer !== undefined && signer !== c.key_id && !trustedIds.has(c.key_id))
-      return sayHere(
-        "key_not_announced",
-        `It is signed by the key ${c.key_id}, which the key before did not announce.`,
-      );
+      return ["key_not_announced", `Its key ${c.key_id} was not announced by the key before.`];
     if (trustedIds.has(c.key_id)) isVouchedFor = true;
+    return null;
   };
 
   return {
@@ -279,7 +277,8 @@ export function createLogChecker({ trusted, expectHeads = [] }: CheckerOptions) 
       closeRows();
       const sayHere: Say = (kind, detail) => say(c.number, kind, detail);
       checkLink(c, sayHere);
-      checkSignature(c, sayHere);
+      const problem = findSignatureProblem(c);
+      if (problem) sayHere(...problem);
       if (c.next_key) learn(c.next_key);
       if (leaves) {
         if (leaves.length !== c.row_count || merkleRoot(leaves) !== c.root)

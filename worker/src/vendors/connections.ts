@@ -9,6 +9,7 @@ import { openVendorSettings } from "@keygate/shared/vendor-settings";
 import { createBreaker } from "./breaker.ts";
 import { createVendorHttp, type VendorHttp } from "./http.ts";
 import { createLimiter } from "./limiter.ts";
+import { withPace } from "./pace.ts";
 import { vendors } from "./registry.ts";
 import type { AnyVendor } from "./vendor.ts";
 
@@ -19,9 +20,16 @@ export interface VendorConnection {
   settleMs: number;
 }
 
+export interface PacedConnection extends VendorConnection {
+  /** The credentials that it was made with: another number is perhaps another organization. */
+  configVersion: number;
+}
+
 export interface VendorConnections {
   /** @throws `vendor.refused_us` when nothing is configured or the stored credential cannot be opened. */
   connect(id: VendorId): Promise<VendorConnection>;
+  /** The same vendor through the same limiter, for calls that stand back: see `withPace`. */
+  connectPaced(id: VendorId): Promise<PacedConnection>;
   /** The vendor accepted us: health says so from now on. */
   reportHealthy(id: VendorId): Promise<void>;
   /** The vendor refused the credential, with its words. */
@@ -29,12 +37,20 @@ export interface VendorConnections {
   close(): Promise<void>;
 }
 
+interface Opened {
+  version: number;
+  health: string;
+  connection: VendorConnection;
+  http: VendorHttp;
+  paced(): PacedConnection;
+}
+
 /** What to stay away for after a 429 that says nothing: OpenAI's window was measured to refill in a minute. */
 const throttleWindowMs = 60_000;
 
 export function openConnections(deps: { db: Db; keyring: Keyring; config: Config; log: Log }): VendorConnections {
   const { db, keyring, config, log } = deps;
-  const open = new Map<VendorId, { version: number; health: string; connection: VendorConnection; http: VendorHttp }>();
+  const open = new Map<VendorId, Opened>();
 
   const httpFor = (id: VendorId): VendorHttp =>
     createVendorHttp({
@@ -44,40 +60,54 @@ export function openConnections(deps: { db: Db; keyring: Keyring; config: Config
       onCall: (call) => log.debug({ vendor: id, ...call }, "vendor.call"),
     });
 
+  async function openFor(id: VendorId): Promise<Opened> {
+    const row = await vendorConfigRows(db).find(id);
+    if (!row) {
+      throw new KeyGateError("vendor.refused_us", {
+        detail: "The vendor is not configured any more; configure it again and its jobs go on.",
+      });
+    }
+    const known = open.get(id);
+    if (known?.version === row.version) {
+      known.health = row.health;
+      return known;
+    }
+    const vendor: AnyVendor = vendors[id];
+    const http = httpFor(id);
+    const settleMs = config.vendorCalls.settleMs ?? vendor.settleMs;
+    const clientOver = (over: VendorHttp, settings = openVendorSettings(keyring, row, config.vendors)) =>
+      vendor.connect(settings, { http: over, timeoutMs: config.vendorCalls.timeoutMs, settleMs });
+    let client: unknown;
+    try {
+      client = clientOver(http);
+    } catch (cause) {
+      await http.close();
+      if (cause instanceof KeyGateError) throw cause;
+      throw new KeyGateError("vendor.refused_us", {
+        detail: "The stored credential cannot be opened with the keys in ENCRYPTION_KEY; configure the vendor again.",
+        cause,
+      });
+    }
+    const connection = { vendor, client, settleMs };
+    const perMinute = config.reconcile.callsPerMinute[id] ?? vendor.inventory.callsPerMinute;
+    let paced: PacedConnection | undefined;
+    const opened: Opened = {
+      version: row.version,
+      health: row.health,
+      connection,
+      http,
+      paced: () =>
+        (paced ??= { vendor, settleMs, configVersion: row.version, client: clientOver(withPace(http, perMinute)) }),
+    };
+    open.set(id, opened);
+    // Calls of jobs that still use the old connection end by themselves; only idle sockets are closed.
+    setTimeout(() => known?.http.close().catch(() => {}), config.vendorCalls.timeoutMs * 2).unref();
+    return opened;
+  }
+
   return {
-    async connect(id) {
-      const row = await vendorConfigRows(db).find(id);
-      if (!row) {
-        throw new KeyGateError("vendor.refused_us", {
-          detail: "The vendor is not configured any more; configure it again and its jobs go on.",
-        });
-      }
-      const known = open.get(id);
-      if (known?.version === row.version) {
-        known.health = row.health;
-        return known.connection;
-      }
-      const vendor: AnyVendor = vendors[id];
-      const http = httpFor(id);
-      const settleMs = config.vendorCalls.settleMs ?? vendor.settleMs;
-      let client: unknown;
-      try {
-        const settings = openVendorSettings(keyring, row, config.vendors);
-        client = vendor.connect(settings, { http, timeoutMs: config.vendorCalls.timeoutMs, settleMs });
-      } catch (cause) {
-        await http.close();
-        if (cause instanceof KeyGateError) throw cause;
-        throw new KeyGateError("vendor.refused_us", {
-          detail: "The stored credential cannot be opened with the keys in ENCRYPTION_KEY; configure the vendor again.",
-          cause,
-        });
-      }
-      const connection = { vendor, client, settleMs };
-      open.set(id, { version: row.version, health: row.health, connection, http });
-      // Calls of jobs that still use the old connection end by themselves; only idle sockets are closed.
-      setTimeout(() => known?.http.close().catch(() => {}), config.vendorCalls.timeoutMs * 2).unref();
-      return connection;
-    },
+    connect: async (id) => (await openFor(id)).connection,
+    connectPaced: async (id) => (await openFor(id)).paced(),
     async reportHealthy(id) {
       const known = open.get(id);
       if (known?.health === "healthy") return;

@@ -40,6 +40,8 @@ export interface VendorHttp {
    * `classify` says.
    */
   call<T>(call: VendorCall<T>, classify: (refusal: VendorRefusal) => KeyGateError): Promise<VendorReply<T>>;
+  /** Whether nobody waits for a turn there and the vendor has not slowed us down: for calls that can wait. */
+  isIdle?(endpoint: string): boolean;
   close(): Promise<void>;
 }
 
@@ -101,6 +103,10 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
     maxResponseSize: replyBytesMax,
   });
 
+  const waiting = new Map<string, number>();
+  const countWaiting = (endpoint: string, change: number) =>
+    waiting.set(endpoint, (waiting.get(endpoint) ?? 0) + change);
+
   async function takeTurn(endpoint: string): Promise<void> {
     const blockedMs = options.breaker.blockedForMs();
     if (blockedMs > 0) {
@@ -123,7 +129,9 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
           facts: { endpoint },
         });
       }
+      countWaiting(endpoint, 1);
       await sleep(waitMs + Math.random() * 20);
+      countWaiting(endpoint, -1);
     }
   }
 
@@ -215,6 +223,7 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
       }
       throw error;
     },
+    isIdle: (endpoint) => (waiting.get(endpoint) ?? 0) === 0 && options.limiter.isAtFullSpeed(endpoint),
     close: () => agent.destroy(),
   };
 }

@@ -8,6 +8,8 @@ export interface Limiter {
    * @returns milliseconds to stay away.
    */
   onThrottled(endpoint: string, retryAfterMs: number | undefined): number;
+  /** Whether the vendor has no objection to our present speed there. */
+  isAtFullSpeed(endpoint: string): boolean;
 }
 
 interface Pace {
@@ -71,6 +73,10 @@ export function createLimiter(windowMs: number, now: () => number = Date.now): L
         pace.blockedUntil = at + Math.min(windowMs, firstPauseMs * 2 ** (pace.streak - 1));
       }
       return pace.blockedUntil - at;
+    },
+    isAtFullSpeed(endpoint) {
+      const pace = paces.get(endpoint);
+      return !pace || (pace.intervalMs === 0 && pace.blockedUntil <= now());
     },
   };
 }

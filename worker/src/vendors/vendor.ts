@@ -5,6 +5,7 @@ import type { VendorId } from "@keygate/shared/contracts/vendors/registry";
 import type { VendorSettings } from "@keygate/shared/vendor-settings";
 import type { SagaContext, SagaKey, SagaState, Step } from "../saga/step.ts";
 import type { VendorHttp } from "./http.ts";
+import type { Inventory } from "./inventory.ts";
 
 export type VendorStep<Client, State extends SagaState> = Step<SagaContext<Client>, State>;
 
@@ -44,6 +45,8 @@ export interface Vendor<Client, State extends SagaState> {
   /** Removes what the keys of a lineage shared, when the last of them has ended without doing so. */
   dismantle: readonly VendorStep<Client, State>[];
   describe(state: State, key: SagaKey, client: Client): Issued;
+  /** What stands at the vendor, for reconcile. */
+  inventory: Inventory<Client>;
 }
 
 /** A vendor whose client and state types have been forgotten, as registry and processors handle it. */

@@ -7,7 +7,7 @@ export const Card = ({ className, children }: { className?: string; children: Re
 
 export function CardHead({ title, note, action }: { title: ReactNode; note?: ReactNode; action?: ReactNode }) {
   return (
-    <header className="flex flex-wrap items-center justify-between gap-x-4 gap-y-1 border-b border-line px-4 py-3">
+    <header className="flex flex-wrap items-center justify-between gap-x-4 gap-y-1 min-h-13 border-b border-line px-4 py-2.5">
       <div className="min-w-0">
         <h2 className="font-semibold">{title}</h2>
         {note ? <p className="text-[0.8125rem] text-ink-3">{note}</p> : null}

@@ -55,13 +55,19 @@ export async function deleteDeployments(ctx: Ctx, account: OwnAccount): Promise<
   if (left.length > 0) throw new WaitForVendor(2_000, "Azure is deleting the deployments");
 }
 
-/** Deletes the account and looks. @returns whether there was one. */
+/**
+ * Deletes the account and looks. It is asked for even when a look finds nothing: looks lag behind a creation, deletions
+ * do not.
+ *
+ * @returns whether there was one.
+ */
 export async function deleteAccount(ctx: Ctx, account: OwnAccount): Promise<boolean> {
-  const found = await openAccount(ctx, account);
-  if (!found) return false;
-  if (found.properties.provisioningState.toLowerCase() !== "deleting") await ctx.client.deleteAccount(account);
+  const found = await ctx.client.getAccount(account);
+  if (found && isForeign(found, account)) return false;
+  const isGoing = found?.properties.provisioningState.toLowerCase() === "deleting";
+  const wasThere = isGoing || (await ctx.client.deleteAccount(account));
   if (await openAccount(ctx, account)) throw new WaitForVendor(2_000, "Azure is deleting the account");
-  return true;
+  return wasThere || found !== null;
 }
 
 /** A soft-deleted account of ours, in whichever of our locations it stands. */
@@ -98,13 +104,19 @@ export async function purgeAccount(ctx: Ctx, account: OwnAccount): Promise<Purge
   }
 }
 
-/** Takes away everything of an account that was just made. Repeatable. */
-export async function removeAccount(ctx: Ctx, account: OwnAccount): Promise<void> {
+/**
+ * Takes away everything of an account that was just made. Repeatable.
+ *
+ * @param madeAt when it was asked for.
+ */
+export async function removeAccount(ctx: Ctx, account: OwnAccount, madeAt: Date): Promise<void> {
   await deleteDeployments(ctx, account);
   const wasThere = await deleteAccount(ctx, account);
-  const purge = await purgeAccount(ctx, account);
-  // Whoever deleted it a moment ago must see it among the deleted; whoever finds it gone already need not.
-  if (purge === "unseen" && wasThere) throw new WaitForVendor(2_000, "Azure does not show the deleted account yet");
+  if ((await purgeAccount(ctx, account)) !== "unseen") return;
+  // Whoever deleted it a moment ago must see it among the deleted.
+  if (wasThere) throw new WaitForVendor(2_000, "Azure does not show the deleted account yet");
+  const ageMs = ctx.now().getTime() - madeAt.getTime();
+  if (ageMs < ctx.client.settleMs) throw new WaitForVendor(2_000, "Azure does not show the new account yet");
 }
 
 const heldName = (name: string, why: string) =>

@@ -139,8 +139,10 @@ export function createAzureClient({ http, tokens, settings, settleMs }: Connecti
     Key1: new Secret(key1),
     Key2: new Secret(key2),
   });
-  const remove = async (path: string, what: string) => {
-    await orGone(send("DELETE", versioned(path), what, anything));
+  /** @returns whether there was something; 204 says that there was not. */
+  const remove = async (path: string, what: string): Promise<boolean> => {
+    const reply = await orGone(send("DELETE", versioned(path), what, anything));
+    return reply !== null && reply.status !== 204;
   };
 
   return {

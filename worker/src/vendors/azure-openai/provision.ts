@@ -43,7 +43,7 @@ const notOurs = (name: string) =>
 async function putAccount(ctx: Ctx, account: OwnAccount): Promise<Partial<AzureState>> {
   const put = async () => {
     const { operationUrl } = await ctx.client.putAccount(account, accountBody(ctx, account));
-    return { account, operationUrl, created: true };
+    return { account, operationUrl, madeAt: ctx.now().toISOString() };
   };
   try {
     return await put();
@@ -65,7 +65,7 @@ const createAccount: AzureStep = {
     // Azure has no "create only": a PUT over somebody else's account would take its tags and its network rules away.
     const there = await ctx.client.getAccount(account);
     if (there && !isOurs(there, account)) throw notOurs(account.name);
-    if (there) return { account: atHome(account, there), created: true };
+    if (there) return atHome(ctx, account, there);
 
     // Others may have taken the last places since the preflight; such a refusal leaves nothing, so the next may be tried.
     const full = new Set<string>();
@@ -86,19 +86,19 @@ const createAccount: AzureStep = {
   async find(ctx, state) {
     const account = must(state.account, "account");
     const there = await ctx.client.getAccount(account);
-    if (there) return isOurs(there, account) ? { account: atHome(account, there), created: true } : null;
+    if (there) return isOurs(there, account) ? atHome(ctx, account, there) : null;
     await purgeOwnLeftover(ctx, account);
     return null;
   },
   async undo(ctx, state) {
-    if (state.account) await removeAccount(ctx, state.account);
+    if (state.account && state.madeAt) await removeAccount(ctx, state.account, new Date(state.madeAt));
   },
 };
 
 /** The account where it really stands: a try whose answer was lost may have gone elsewhere than planned. */
-const atHome = (account: OwnAccount, there: AzureAccount): OwnAccount => ({
-  ...account,
-  location: normalLocation(there.location),
+const atHome = (ctx: Ctx, account: OwnAccount, there: AzureAccount): Partial<AzureState> => ({
+  account: { ...account, location: normalLocation(there.location) },
+  madeAt: ctx.now().toISOString(),
 });
 
 /** A soft-deleted account of ours is what an undoing that broke off has left; "nothing is there" needs it gone. */

@@ -1,14 +1,15 @@
-import { KeyGateError, must } from "@keygate/shared/errors";
+import { KeyGateError } from "@keygate/shared/errors";
 import { WaitForVendor } from "../../saga/wait.ts";
 import { deleteAccount, deleteDeployments, openAccount, purgeAccount, requireUnchanging } from "./accounts.ts";
 import type { KeySlot } from "./client.ts";
 import { whenReady } from "./deployments.ts";
-import { type AzureState, type AzureStep, type Ctx, markOf } from "./state.ts";
+import type { AzureAccount } from "./schemas.ts";
+import { type AzureState, type AzureStep, type Ctx, markOf, type OwnAccount } from "./state.ts";
 
 /** Longer than any lag that was seen between a deletion and its being shown. */
 const deletedShowsMs = 10_000;
 
-type Run = (ctx: Ctx, state: AzureState, account: NonNullable<AzureState["account"]>) => Promise<Partial<AzureState>>;
+type Run = (ctx: Ctx, state: AzureState, account: OwnAccount) => Promise<Partial<AzureState>>;
 
 /** A step that may be repeated, and has nothing to do for a key that never had an account. */
 const ending = (name: string, run: Run): AzureStep => ({
@@ -22,10 +23,16 @@ const ending = (name: string, run: Run): AzureStep => ({
 const keysOff =
   "Keys are switched off (disableLocalAuth) on the account. None works now, but this one cannot be replaced until they are allowed again, and would then work.";
 
-/** Whether the slot of an issued key still holds it. */
-async function isStillThere(ctx: Ctx, state: AzureState, issued: { slot: KeySlot; mark: string }): Promise<boolean> {
-  const account = must(state.account, "account");
+/** The account of a key that is about to end. Looks lag behind a creation, so "not found" has to last. */
+async function findLive(ctx: Ctx, account: OwnAccount): Promise<AzureAccount | null> {
   const found = await openAccount(ctx, account);
+  if (found || (await ctx.stepAgeMs()) >= ctx.client.settleMs) return found;
+  throw new WaitForVendor(2_000, "making sure that the account does not exist any more");
+}
+
+/** Whether the slot of an issued key still holds it. */
+async function isStillThere(ctx: Ctx, account: OwnAccount, issued: { slot: KeySlot; mark: string }): Promise<boolean> {
+  const found = await findLive(ctx, account);
   if (!found) return false;
   if (found.properties.disableLocalAuth === true) throw new KeyGateError("vendor.refused", { detail: keysOff });
   const keys = await ctx.client.listKeys(account);
@@ -41,28 +48,34 @@ const issuedIn = ({ slot, mark }: AzureState) => (slot && mark ? { slot, mark } 
  */
 const replaceKey = ending("replace-key", async (ctx, state, account) => {
   const issued = issuedIn(state);
-  if (issued && (await isStillThere(ctx, state, issued))) await ctx.client.regenerateKey(account, issued.slot);
+  if (issued && (await isStillThere(ctx, account, issued))) await ctx.client.regenerateKey(account, issued.slot);
   return {};
 });
 
-const confirmKeyReplaced = ending("confirm-key-replaced", async (ctx, state) => {
+const confirmKeyReplaced = ending("confirm-key-replaced", async (ctx, state, account) => {
   const issued = issuedIn(state);
-  if (issued && (await isStillThere(ctx, state, issued)))
+  if (issued && (await isStillThere(ctx, account, issued)))
     throw new WaitForVendor(1_000, "Azure still shows the old key");
   return {};
 });
 
 /** Ends access first: a deleted account can be brought back within 48 hours, and must not bring its keys back to life. */
 const replaceBothKeys = ending("replace-both-keys", async (ctx, _state, account) => {
-  const found = await openAccount(ctx, account);
-  // With keys switched off they cannot be replaced; deleting and purging the account then ends them.
-  if (!found || found.properties.disableLocalAuth === true) return {};
+  const found = await findLive(ctx, account);
+  if (!found) return {};
   requireUnchanging(found);
-  if (found.properties.provisioningState !== "Succeeded") return {};
-  for (const slot of ["Key1", "Key2"] satisfies KeySlot[]) {
-    await whenReady(ctx, () => ctx.client.regenerateKey(account, slot));
+  // Where it cannot be done, deleting and purging the account has to do: that must not be held up.
+  const isPossible = !found.properties.disableLocalAuth && found.properties.provisioningState === "Succeeded";
+  if (!isPossible) return { keysReplaced: false };
+  try {
+    for (const slot of ["Key1", "Key2"] satisfies KeySlot[]) {
+      await whenReady(ctx, () => ctx.client.regenerateKey(account, slot));
+    }
+  } catch (error) {
+    if (!(error instanceof KeyGateError) || error.code !== "vendor.refused") throw error;
+    return { keysReplaced: false };
   }
-  return {};
+  return { keysReplaced: true };
 });
 
 const removeDeployments = ending("delete-deployments", async (ctx, _state, account) => {
@@ -75,13 +88,21 @@ const removeAccount = ending("delete-account", async (ctx, _state, account) => {
   return {};
 });
 
-const purge = ending("purge-account", async (ctx, _state, account) => {
+const purge = ending("purge-account", async (ctx, state, account) => {
   const outcome = await purgeAccount(ctx, account);
-  if (outcome !== "unseen") return outcome;
+  if (outcome !== "unseen") return withWarning(outcome, state);
   // Gone before this job, or not shown yet: until then name, subdomain and quota would stay taken for two days.
   if ((await ctx.stepAgeMs()) >= Math.min(deletedShowsMs, ctx.client.settleMs)) return {};
   throw new WaitForVendor(1_000, "Azure does not show the deleted account yet");
 });
+
+/** An account that can be brought back with keys that somebody holds is more than a matter of quota. */
+function withWarning({ notPurged }: Pick<AzureState, "notPurged">, state: AzureState): Partial<AzureState> {
+  if (!notPurged) return {};
+  if (state.keysReplaced !== false) return { notPurged };
+  const warning = "Its keys could not be replaced either: whoever brings the account back brings them back.";
+  return { notPurged: { ...notPurged, why: `${notPurged.why} ${warning}` } };
+}
 
 /** Revoked means that neither a look at the account nor one at the deleted accounts finds it. */
 const confirmGone = ending("confirm-gone", async (ctx, state, account) => {

@@ -31,8 +31,8 @@ export interface AzureState extends SagaState {
   account?: OwnAccount;
   /** The models to deploy, settled before anything is made. */
   models?: string[];
-  /** Set when the account was made or found to be ours; until then whatever bears its name may be somebody else's. */
-  created?: boolean;
+  /** When the account was asked for, or found to be ours; until then what bears its name may be somebody else's. */
+  madeAt?: string;
   /** Tells why the creation failed. Opens nothing without our token; dropped when the account is there. */
   operationUrl?: string | null;
   endpoint?: string;
@@ -46,6 +46,8 @@ export interface AzureState extends SagaState {
   previousMark?: string | null;
   /** Where a rotation puts its key. */
   freeSlot?: KeySlot;
+  /** False where the keys could not be replaced before the account was deleted. */
+  keysReplaced?: boolean;
   /** Why a deleted account was not purged, and until when Azure keeps it. */
   notPurged?: { until: string | null; why: string };
 }

@@ -96,7 +96,7 @@ const has = (error: unknown, matches: (facts: Partial<GoogleFacts>) => boolean):
   error instanceof KeyGateError && matches(error.facts as Partial<GoogleFacts>);
 
 /** Google itself says that it is not there. A 404 from anything in between does not count. */
-export const isGone = (error: unknown) => has(error, ({ status, code }) => status === 404);
+export const isGone = (error: unknown) => has(error, ({ status, code }) => status === 404 && code === "NOT_FOUND");
 export const isTaken = (error: unknown) => has(error, ({ code }) => code === "ALREADY_EXISTS");
 export const isAborted = (error: unknown) => has(error, ({ code }) => code === "ABORTED");
 export const isForbidden = (error: unknown) => has(error, ({ code }) => code === "PERMISSION_DENIED");

@@ -1,4 +1,8 @@
-// Before the first paint, so that nothing flashes.
+// Before everything else: what must hold before the first schema is made, and before the first paint.
+
+// The page's policy allows no eval. Zod would try it once for each schema, and each try is an entry in the console.
+globalThis.__zod_globalConfig = { jitless: true };
+
 (() => {
   let choice = "system";
   try {
