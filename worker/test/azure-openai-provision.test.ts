@@ -97,6 +97,22 @@ describe("provisioning", () => {
     expect(await (await world.provisioned()).use()).toBe("accepted");
   });
 
+  it("follows a list to no other address, which would be sent our token", async () => {
+    const world = await startWorld();
+    const nextLink = "http://127.0.0.2:1/subscriptions?api-version=2026-03-01";
+    const body = { value: [], nextLink };
+    world.arm.faults.add({ match: { path: "usages" }, when: "before", do: { type: "respond", status: 200, body } });
+    expect((await failureOf(world.job().once("provision"))).code).toBe("vendor.unexpected");
+  });
+
+  it("says so when a key works only from closed networks", async () => {
+    const world = await startWorld();
+    const { job, state } = await world.provisioned();
+    expect(job.describe(state).instructions.network).toBeUndefined();
+    const closed = job.describe({ ...state, publicNetworkAccess: "Disabled" } as typeof state);
+    expect(closed.instructions.network).toContain("Public access to the account is disabled");
+  });
+
   it("asks for a new token when Azure does not take the old one any more", async () => {
     const world = await startWorld();
     await world.provisioned();

@@ -231,12 +231,17 @@ async function killOnce(lane: Lane, operation: Operation, n: number) {
   const held = await prepare(lane, operation);
   const fault = server.faults.add({ match: { nth: n }, times: 1, when: "after", do: { type: "hang" } });
   const { jobId, asked } = await perform(lane, operation, held);
-  await server.faults.waitForHit(fault);
+  // Concluding gives waiting jobs what they wait for, without which the call in question may never come.
+  const concluded = conclude(lane, jobId);
+  concluded.catch(() => {});
+  await Promise.race([server.faults.waitForHit(fault), concluded]);
   first.kill("SIGKILL");
   await once(first, "exit");
+  const hits = server.faults.list().find(({ id }) => id === fault)?.hits;
+  expect(hits, `call ${n} was reached`).toBe(1);
   server.faults.clear();
   const second = await startWorkerProcess(lane.world);
-  const job = await conclude(lane, jobId);
+  const job = await concluded;
   expect(job.state, `call ${n}: ${JSON.stringify(job.error)}`).toBe("succeeded");
   if (asked) await take(held, asked);
   await verify(lane, held, `${operation}, killed at call ${n}`);

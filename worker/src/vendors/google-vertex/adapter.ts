@@ -2,6 +2,7 @@ import { defineVendor } from "../vendor.ts";
 import { check } from "./check.ts";
 import { createGoogleClient, type GoogleClient } from "./client.ts";
 import { describe } from "./describe.ts";
+import { inventory } from "./inventory.ts";
 import { provision } from "./provision.ts";
 import { dismantle, revoke } from "./revoke.ts";
 import { rotate } from "./rotate.ts";
@@ -28,4 +29,5 @@ export const googleVertex = defineVendor<GoogleClient, GoogleState>({
   revoke,
   dismantle,
   describe,
+  inventory,
 });
