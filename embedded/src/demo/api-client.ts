@@ -10,7 +10,7 @@ export interface Answer {
 
 /** Speaks KeyGate's public API, as any script would. */
 export interface ApiClient {
-  call(method: string, path: string, body?: unknown): Promise<Answer>;
+  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   /** Polls a job until its status is one of those named. @throws after a minute. */
   waitForJob(jobId: string, statuses: readonly string[]): Promise<Record<string, unknown>>;
 }
@@ -20,10 +20,11 @@ const jobTimeoutMs = 120_000;
 /** Signs in. @throws with the problem's words when that fails. */
 export async function signIn(url: string, email: string, password: string): Promise<ApiClient> {
   let token: string | null = null;
-  const call = async (method: string, path: string, body?: unknown): Promise<Answer> => {
+  const call: ApiClient["call"] = async (method, path, body, headers = {}) => {
     const answer = await fetch(`${url}${path}`, {
       method,
       headers: {
+        ...headers,
         ...(token ? { authorization: `Bearer ${token}` } : {}),
         ...(body === undefined ? {} : { "content-type": "application/json" }),
       },

@@ -1,0 +1,127 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { FaultSpec } from "@keygate/simulator/core";
+import { type Lane, lastHeard, type ProcessName, workerName } from "./lane.ts";
+import type { Disturbance, FaultKind, Schedule } from "./schedule.ts";
+import { serverOf, vendorNames, type World } from "./world.ts";
+
+/** What was done, by kind: a disturbance of a call that never came is not counted. */
+export type Tally = Map<string, number>;
+
+const effects: Record<FaultKind, FaultSpec["do"]> = {
+  drop: { type: "drop" },
+  "500": { type: "respond", status: 500, body: { error: { message: "simulated" } } },
+  "429": { type: "respond", status: 429, headers: { "retry-after": "0" }, body: {} },
+  "502 html": {
+    type: "respond",
+    status: 502,
+    headers: { "content-type": "text/html" },
+    text: "<h1>Bad gateway</h1>",
+  },
+  slow: { type: "delay", ms: 700 },
+  hang: { type: "hang" },
+};
+
+/** How long a call that somebody is to be killed at is waited for. */
+const callPatienceMs = 4_000;
+
+/** Disturbs as the schedule says. Ends when all has been done that will be; faults that nobody ran into stay. */
+export async function disturb(world: World, { disturbances, listsLag }: Schedule, tally: Tally): Promise<void> {
+  if (listsLag) {
+    for (const vendor of ["openai", "google_vertex", "azure_openai"] as const) {
+      serverOf(world.lane, vendor).mergeSettings({ list_lag_ms: 150 });
+    }
+  }
+  const count = (what: string) => tally.set(what, (tally.get(what) ?? 0) + 1);
+  await Promise.all(disturbances.map((one) => disturbOnce(world.lane, one, count)));
+}
+
+/** Takes every fault away, as when a network heals, and counts those that somebody ran into. */
+export function calm({ lane }: World, tally: Tally): void {
+  for (const vendor of vendorNames) {
+    const server = serverOf(lane, vendor);
+    for (const { id, hits } of server.faults.list()) {
+      const [what] = id.split("#");
+      if (what && hits > 0) tally.set(what, (tally.get(what) ?? 0) + hits);
+    }
+    server.faults.clear();
+    if (vendor !== "anthropic") server.mergeSettings({ list_lag_ms: 0 });
+  }
+}
+
+let faults = 0;
+const faultId = (what: string) => `${what}#${++faults}`;
+
+async function disturbOnce(lane: Lane, one: Disturbance, count: (what: string) => void): Promise<void> {
+  if (one.type === "fault") {
+    const { vendor, nth, when, kind, times } = one;
+    const id = faultId(`${kind} ${when}`);
+    serverOf(lane, vendor).faults.add({ id, match: { nth }, times, when, do: effects[kind] });
+    return;
+  }
+  if (one.type === "kill at call" || one.type === "freeze at call") {
+    const victims = await caughtAtCall(lane, one);
+    if (victims.length === 0) return;
+    count(one.type);
+    await (one.type === "kill at call" ? killAll(lane, victims) : freezeAll(lane, victims, one.forMs));
+    serverOf(lane, one.vendor).faults.release(heldBy(one));
+    return;
+  }
+  await sleep(one.atMs);
+  switch (one.type) {
+    case "kill worker":
+      count(one.type);
+      return killAll(lane, [workerName(one.worker)]);
+    case "freeze worker":
+      count(one.type);
+      return freezeAll(lane, [workerName(one.worker)], one.forMs);
+    case "kill api":
+      count(one.type);
+      await lane.kill("api");
+      await lane.makeWhole();
+      // The locks of requests that died with the process run out by themselves, in a minute and a half.
+      await lane.unlockRequests();
+      return;
+    case "flush redis":
+      if (!lane.redis) return;
+      count(one.type);
+      return lane.redis.flush();
+    case "restart redis":
+      if (!lane.redis) return;
+      count(one.type);
+      await lane.redis.kill();
+      return lane.redis.restart();
+    case "restart postgres":
+      count(`${one.type} (${one.how})`);
+      if (one.how === "SIGKILL") await lane.postgres.kill();
+      return lane.postgres.restart();
+  }
+}
+
+type AtCall = Extract<Disturbance, { type: "kill at call" | "freeze at call" }>;
+const held = new WeakMap<AtCall, string>();
+const heldBy = (one: AtCall): string => held.get(one) ?? "";
+
+/** Holds the call in question, and tells which workers it catches. */
+async function caughtAtCall(lane: Lane, one: AtCall): Promise<ProcessName[]> {
+  const { faults } = serverOf(lane, one.vendor);
+  const id = faultId("held for a kill");
+  held.set(one, id);
+  faults.add({ id, match: { nth: one.nth }, when: one.when, do: { type: "hang" } });
+  const isHit = await Promise.race([
+    faults.waitForHit(id).then(() => true),
+    sleep(callPatienceMs, false, { ref: false }),
+  ]).catch(() => false);
+  if (!isHit) return [];
+  return one.type === "kill at call" && one.everybody ? ["worker-0", "worker-1"] : [lastHeard(lane)];
+}
+
+async function killAll(lane: Lane, names: readonly ProcessName[]): Promise<void> {
+  await Promise.all(names.map((name) => lane.kill(name)));
+  await lane.makeWhole();
+}
+
+async function freezeAll(lane: Lane, names: readonly ProcessName[], forMs: number): Promise<void> {
+  for (const name of names) lane.freeze(name);
+  await sleep(forMs);
+  await lane.makeWhole();
+}
