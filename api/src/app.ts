@@ -7,6 +7,7 @@ import { authRoutes, loginRoutes } from "./auth/routes.ts";
 import { sessionMinutes } from "./auth/session.ts";
 import { createSignIn } from "./auth/sign-in.ts";
 import { claimRoutes } from "./claims/routes.ts";
+import { debtRoutes } from "./debt/routes.ts";
 import type { ApiDeps } from "./deps.ts";
 import { developerRoutes } from "./developers/routes.ts";
 import type { Env } from "./env.ts";
@@ -21,10 +22,12 @@ import { idempotency } from "./middleware/idempotency.ts";
 import { onError, onMethodNotAllowed, onNotFound } from "./middleware/problem.ts";
 import { requestId } from "./middleware/request-id.ts";
 import { securityHeaders } from "./middleware/security-headers.ts";
+import { measureRequests } from "./ops/metrics.ts";
 import { openApiDocument } from "./ops/openapi.ts";
 import { dashboardPages, documentationPages } from "./ops/pages.ts";
 import { queueBoard } from "./ops/queue-board.ts";
 import { opsRoutes } from "./ops/routes.ts";
+import { reconcileRoutes } from "./reconcile/routes.ts";
 import { newApp, requireRole } from "./route.ts";
 import { searchRoutes } from "./search/routes.ts";
 import { statsRoutes } from "./stats/routes.ts";
@@ -43,6 +46,8 @@ const routesBehindSignIn = [
   workspaceMemberRoutes,
   keyRoutes,
   jobRoutes,
+  debtRoutes,
+  reconcileRoutes,
   auditRoutes,
   statsRoutes,
   searchRoutes,
@@ -73,7 +78,7 @@ export function createApp(deps: ApiDeps): OpenAPIHono<Env> {
     bearerFormat: "JWT",
   });
 
-  app.use(requestId(deps.log), clientAddress(config.http.trustedProxies));
+  app.use(measureRequests(), requestId(deps.log), clientAddress(config.http.trustedProxies));
   app.use(...securityHeaders(config.http.publicUrl));
   app.use("/api/*", crossOrigin(config.http.corsOrigins));
   app.use(methodNotAllowed({ app, onMethodNotAllowed }), checkQuery());

@@ -9,6 +9,7 @@ import { adoptVendorsFromEnvironment } from "@keygate/shared/vendor-settings";
 import { createApp } from "./app.ts";
 import { ensureFirstAdmin } from "./auth/first-admin.ts";
 import { type ApiDeps, closeDeps, openDeps } from "./deps.ts";
+import { startApiMetrics } from "./ops/metrics.ts";
 
 export interface RunningApi {
   port: number;
@@ -50,6 +51,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     // Without options for TLS or HTTP/2 this is a plain HTTP server.
     const server = createAdaptorServer({ fetch: createApp(deps).fetch }) as Server;
     const port = await listen(server, config.http);
+    const metrics = await startApiMetrics(deps);
     const url = `http://${config.http.host.includes(":") ? `[${config.http.host}]` : config.http.host}:${port}`;
     log.info({ port, url }, "api.listening");
 
@@ -59,6 +61,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
       // Whoever waits for a job is answered now: the job goes on without them.
       deps.jobWatcher.close();
       await stopServing(server, config.worker.shutdownGraceSeconds * 1000);
+      await metrics.close();
       await closeDeps(deps);
       log.info({}, "api.stopped");
     };

@@ -1,5 +1,5 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { basename, join, matchesGlob, posix } from "node:path";
+import { basename, join, posix } from "node:path";
 
 export interface Instruction {
   name: string;
@@ -41,20 +41,28 @@ export function parseDockerfile(text: string): Stage[] {
   return stages;
 }
 
+/** Docker's patterns: unlike a shell's, a star also stands for names that begin with a dot. */
+const patternOf = (glob: string): RegExp => {
+  const source = glob
+    .replaceAll(/[.+^${}()|[\]\\]/g, "\\$&")
+    .replaceAll("**/", "\0")
+    .replaceAll("*", "[^/]*")
+    .replaceAll("\0", "(?:.*/)?");
+  return new RegExp(`^${source}$`);
+};
+
 /** Whether `.dockerignore` keeps a path out of the build: the last pattern that fits it or a folder above it decides. */
 export function createIgnore(text: string): (path: string) => boolean {
   const patterns = text
     .split("\n")
     .map((line) => line.trim())
-    .filter((line) => line && !line.startsWith("#"));
+    .filter((line) => line && !line.startsWith("#"))
+    .map((line) => ({ lets: line.startsWith("!"), pattern: patternOf(line.replace(/^!/, "")) }));
   return (path) => {
     const parts = path.split("/");
     const heads = parts.map((_, index) => parts.slice(0, index + 1).join("/"));
     let isIgnored = false;
-    for (const pattern of patterns) {
-      const glob = pattern.replace(/^!/, "");
-      if (heads.some((head) => matchesGlob(head, glob))) isIgnored = !pattern.startsWith("!");
-    }
+    for (const { lets, pattern } of patterns) if (heads.some((head) => pattern.test(head))) isIgnored = !lets;
     return isIgnored;
   };
 }

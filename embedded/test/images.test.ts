@@ -4,11 +4,14 @@ import { once } from "node:events";
 import { existsSync, lstatSync, mkdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, inject, onTestFinished, test } from "vitest";
+import { expect, inject, onTestFinished, test, vi } from "vitest";
 import { freePort } from "../src/free-port.ts";
 import { withClient } from "../src/postgres-ready.ts";
 import { buildStages, copyContext, createIgnore, type ImageConfig } from "../test-support/dockerfile.ts";
 import { isRoot, tempDir } from "./harness.ts";
+
+// Three installations and a build of the dashboard.
+vi.setConfig({ testTimeout: 600_000 });
 
 const root = resolve(import.meta.dirname, "../..");
 // The images' Node is the one that runs this test, not whichever an older machine has.
@@ -21,10 +24,16 @@ function build(dockerfile: string): { app: string; stages: string; image: ImageC
   const [context, stages] = [join(dir, "context"), join(dir, "stages")];
   mkdirSync(context);
   copyContext(root, context);
-  const run = (command: string, cwd: string) => {
-    const env = { PATH: path, HOME: process.env.HOME ?? dir };
-    execFileSync("sh", ["-ec", command], { cwd, env, stdio: ["ignore", "ignore", "inherit"] });
-  };
+  // The network's settings (proxy, certificates, registry) are this machine's; what an npm that runs us set is not.
+  const isKept = (name: string) =>
+    !/^(npm_|NODE_ENV|VITEST)/.test(name) || /^npm_config_(registry|ca|cafile|cache|.*proxy|strict_ssl)$/.test(name);
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => isKept(name)));
+  const run = (command: string, cwd: string) =>
+    void execFileSync("sh", ["-ec", command], {
+      cwd,
+      env: { ...env, PATH: path },
+      stdio: ["ignore", "ignore", "inherit"],
+    });
   const image = buildStages({ dockerfile: join(root, dockerfile), context, layers: stages, run });
   const app = join(stages, "runtime", image.workdir);
   execFileSync("chmod", ["-R", "a-w,a+rX", join(stages, "runtime")]);

@@ -47,7 +47,8 @@ const databaseUrl = z
   .string({ error: "is required, like postgres://user:password@host:5432/keygate" })
   .refine((text) => /^postgres(ql)?:\/\//.test(text), { message: "must start with postgres://" });
 
-const Environment = z.object({
+/** The variables that are not a vendor's own; what each means stands in `config-guide.ts`. */
+export const Environment = z.object({
   DATABASE_URL: databaseUrl,
   REDIS_URL: z
     .string()
@@ -86,6 +87,8 @@ const Environment = z.object({
   VENDOR_SETTLE_SECONDS: z.coerce.number().min(0).max(900).optional(),
   INPUT_WAIT_DAYS: z.coerce.number().positive().max(90).default(7),
   SIMULATED_VENDORS: list.pipe(z.array(VendorId)),
+  METRICS_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
+  METRICS_HOST: z.string().min(1).default("127.0.0.1"),
   ...reconcileEnvironment,
 });
 
@@ -123,6 +126,8 @@ export interface Config {
   };
   readonly vendorCalls: { readonly timeoutMs: number; readonly settleMs: number | null };
   readonly reconcile: ReconcileConfig;
+  /** Null: nothing is served. */
+  readonly metrics: { readonly port: number; readonly host: string } | null;
   readonly vendors: Readonly<Partial<Record<VendorId, VendorEnvironment>>>;
 }
 
@@ -234,6 +239,7 @@ export function loadConfig(env: Env): Config {
       settleMs: e.VENDOR_SETTLE_SECONDS === undefined ? null : e.VENDOR_SETTLE_SECONDS * 1000,
     },
     reconcile: reconcileConfigOf(e),
+    metrics: e.METRICS_PORT === undefined ? null : { port: e.METRICS_PORT, host: e.METRICS_HOST },
     vendors,
   };
 }

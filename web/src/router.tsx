@@ -1,6 +1,13 @@
 import { DeveloperId, JobId, KeyId, WorkspaceId } from "@keygate/shared/contracts/ids";
 import { VendorId } from "@keygate/shared/contracts/vendors/registry";
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, notFound, redirect } from "@tanstack/react-router";
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  notFound,
+  redirect,
+} from "@tanstack/react-router";
 import { z } from "zod";
 import { AuditSearch } from "./data/audit.ts";
 import { meQuery } from "./data/auth.ts";
@@ -49,8 +56,17 @@ const app = createRoute({
 });
 
 const page = { getParentRoute: () => app } as const;
-const overview = createRoute({ ...page, path: "/", component: lazyRouteComponent(() => import("./routes/overview.tsx"), "OverviewPage") });
-const keys = createRoute({ ...page, path: "/keys", validateSearch: KeySearch, component: lazyRouteComponent(() => import("./routes/keys.tsx"), "KeysPage") });
+const overview = createRoute({
+  ...page,
+  path: "/",
+  component: lazyRouteComponent(() => import("./routes/overview.tsx"), "OverviewPage"),
+});
+const keys = createRoute({
+  ...page,
+  path: "/keys",
+  validateSearch: KeySearch,
+  component: lazyRouteComponent(() => import("./routes/keys.tsx"), "KeysPage"),
+});
 const newKey = createRoute({
   ...page,
   path: "/keys/new",
@@ -98,24 +114,58 @@ const workspace = createRoute({
   params: { parse: ({ id }) => ({ id: parsed(WorkspaceId, id) }), stringify: ({ id }) => ({ id }) },
   component: lazyRouteComponent(() => import("./routes/workspace.tsx"), "WorkspacePage"),
 });
-const vendors = createRoute({ ...page, path: "/vendors", component: lazyRouteComponent(() => import("./routes/vendors.tsx"), "VendorsPage") });
+const vendors = createRoute({
+  ...page,
+  path: "/vendors",
+  component: lazyRouteComponent(() => import("./routes/vendors.tsx"), "VendorsPage"),
+});
 const vendor = createRoute({
   ...page,
   path: "/vendors/$vendor",
   params: { parse: ({ vendor }) => ({ vendor: parsed(VendorId, vendor) }), stringify: ({ vendor }) => ({ vendor }) },
   component: lazyRouteComponent(() => import("./routes/vendor.tsx"), "VendorPage"),
 });
-const jobs = createRoute({ ...page, path: "/jobs", validateSearch: JobSearch, component: lazyRouteComponent(() => import("./routes/jobs.tsx"), "JobsPage") });
+const jobs = createRoute({
+  ...page,
+  path: "/jobs",
+  validateSearch: JobSearch,
+  component: lazyRouteComponent(() => import("./routes/jobs.tsx"), "JobsPage"),
+});
 const job = createRoute({
   ...page,
   path: "/jobs/$id",
   params: { parse: ({ id }) => ({ id: parsed(JobId, id) }), stringify: ({ id }) => ({ id }) },
   component: lazyRouteComponent(() => import("./routes/job.tsx"), "JobPage"),
 });
-const audit = createRoute({ ...page, path: "/audit", validateSearch: AuditSearch, component: lazyRouteComponent(() => import("./routes/audit.tsx"), "AuditPage") });
-const settings = createRoute({ ...page, path: "/settings", component: lazyRouteComponent(() => import("./routes/settings.tsx"), "SettingsPage") });
+const audit = createRoute({
+  ...page,
+  path: "/audit",
+  validateSearch: AuditSearch,
+  component: lazyRouteComponent(() => import("./routes/audit.tsx"), "AuditPage"),
+});
+const settings = createRoute({
+  ...page,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("./routes/settings.tsx"), "SettingsPage"),
+});
 
-const pages = [overview, keys, newKey, key, handover, developers, developer, workspaces, workspace, vendors, vendor, jobs, job, audit, settings] as const;
+const pages = [
+  overview,
+  keys,
+  newKey,
+  key,
+  handover,
+  developers,
+  developer,
+  workspaces,
+  workspace,
+  vendors,
+  vendor,
+  jobs,
+  job,
+  audit,
+  settings,
+] as const;
 
 export const router = createRouter({
   routeTree: root.addChildren([signIn, claim, app.addChildren(pages)]),

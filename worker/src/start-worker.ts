@@ -4,7 +4,9 @@ import type { Config } from "@keygate/shared/config";
 import type { Log } from "@keygate/shared/log";
 import { startQueueWorkers } from "@keygate/shared/queue";
 import { closeDeps, openDeps } from "./deps.ts";
+import { startWorkerMetrics } from "./metrics.ts";
 import { createEntryHandler } from "./processors/index.ts";
+import { scheduleReconcile } from "./processors/reconcile.ts";
 import { endDueKeys, endOverdueJobs, refillQueues, revokeUnclaimed, tidyUp } from "./processors/sweep.ts";
 
 export interface RunningWorker {
@@ -13,11 +15,12 @@ export interface RunningWorker {
 }
 
 /** Schedules that have a pace of their own. */
-const pace: Readonly<Record<string, number>> = { tidy: 60_000, "seal-audit": 3_000 };
+const pace: Readonly<Record<string, number>> = { tidy: 60_000, reconcile: 60_000, "seal-audit": 3_000 };
 
 /** Starts a worker: takes jobs from every queue and runs the schedules. */
 export function startWorker(config: Config, log: Log): RunningWorker {
   const deps = openDeps(config, log);
+  const metrics = startWorkerMetrics(config.metrics, deps.db, log);
   const everyMs = config.worker.sweepIntervalMs;
   const guarded = (name: string, run: () => Promise<unknown>) => ({
     name,
@@ -35,6 +38,7 @@ export function startWorker(config: Config, log: Log): RunningWorker {
       guarded("revoke-unclaimed", () => revokeUnclaimed(deps)),
       guarded("end-overdue-jobs", () => endOverdueJobs(deps)),
       guarded("tidy", () => tidyUp(deps)),
+      guarded("reconcile", () => scheduleReconcile(deps)),
       guarded("seal-audit", createSealer(deps)),
     ],
     {
@@ -49,6 +53,7 @@ export function startWorker(config: Config, log: Log): RunningWorker {
       const isDone = await Promise.race([workers.close().then(() => true), sleep(graceMs, false, { ref: false })]);
       // What did not end in time keeps its lease until that runs out; another worker goes on from the journal.
       if (!isDone) log.warn({ graceMs }, "worker.grace_over");
+      await (await metrics).close();
       await closeDeps(deps);
     },
   };

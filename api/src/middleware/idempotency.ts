@@ -38,8 +38,8 @@ async function storable(response: Response): Promise<StoredResponse> {
   return { status: response.status, headers: Object.fromEntries(headers), body };
 }
 
-/** Such an answer says nothing about the request itself: the same one may succeed later. */
-const isPassing = (status: number) => status >= 500 || status === 401 || status === 429;
+/** What may be otherwise a moment later: a repeat with the same key must be able to see that. */
+const isPassing = (status: number) => status >= 500 || [401, 409, 429].includes(status);
 
 function replay(c: Context<Env>, stored: StoredResponse): Response {
   return c.body(stored.body, stored.status as ContentfulStatusCode, stored.headers);

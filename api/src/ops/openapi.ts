@@ -19,6 +19,8 @@ const tags = [
   ["Keys", "Provision, rotate, revoke"],
   ["Jobs", "What is under way, and taking the key"],
   ["Claims", "For whoever holds a link to a key, without an account"],
+  ["Debt", "What the vendors have not let KeyGate take away yet"],
+  ["Reconcile", "What stands at the vendors against what KeyGate holds"],
   ["Audit", "Who did what"],
   ["Overview", "Figures"],
   ["Operations", "Health"],

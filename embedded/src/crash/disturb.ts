@@ -26,11 +26,7 @@ const callPatienceMs = 4_000;
 
 /** Disturbs as the schedule says. Ends when all has been done that will be; faults that nobody ran into stay. */
 export async function disturb(world: World, { disturbances, listsLag }: Schedule, tally: Tally): Promise<void> {
-  if (listsLag) {
-    for (const vendor of ["openai", "google_vertex", "azure_openai"] as const) {
-      serverOf(world.lane, vendor).mergeSettings({ list_lag_ms: 150 });
-    }
-  }
+  if (listsLag) setListLag(world.lane, 150);
   const count = (what: string) => tally.set(what, (tally.get(what) ?? 0) + 1);
   await Promise.all(disturbances.map((one) => disturbOnce(world.lane, one, count)));
 }
@@ -44,7 +40,15 @@ export function calm({ lane }: World, tally: Tally): void {
       if (what && hits > 0) tally.set(what, (tally.get(what) ?? 0) + hits);
     }
     server.faults.clear();
-    if (vendor !== "anthropic") server.mergeSettings({ list_lag_ms: 0 });
+  }
+  setListLag(lane, 0);
+}
+
+/** Less than the settle time that the workers are told, so that they have every chance to be right. */
+function setListLag(lane: Lane, ms: number): void {
+  for (const vendor of vendorNames) {
+    const server = serverOf(lane, vendor);
+    if ("list_lag_ms" in server.settings()) server.mergeSettings({ list_lag_ms: ms });
   }
 }
 

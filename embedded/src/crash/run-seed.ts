@@ -28,6 +28,7 @@ const operationsMaxMs = 60_000;
 /** When the calls of a seed have met what they should, faults that nobody ran into are taken away. */
 const calmAfterMs = 2_500;
 const logLinesShown = 25;
+const logLineMax = 400;
 
 /** Runs one seed in a lane whose vendors are empty, and leaves them empty when everything held. */
 export async function runSeed(
@@ -108,13 +109,20 @@ async function within<T>(ms: number, what: string, work: Promise<T>): Promise<T>
   }
 }
 
+/** Polls for a key that is not there yet fill the log and tell nothing. */
+const isNoise = (line: string) => /"status":409|claim\.not_ready|audit\.sealed/.test(line);
+
 function tell(lane: Lane, schedule: string[], violations: string[]): string[] {
   const ids = [...new Set(violations.flatMap((text) => text.match(/\b(?:key|job)-[0-9a-z-]{20,}/g) ?? []))];
   const logs = [...lane.logs].flatMap(([name, log]) => {
-    const lines = log.sinceMark().trimEnd().split("\n");
+    const lines = log
+      .sinceMark()
+      .trimEnd()
+      .split("\n")
+      .filter((line) => !isNoise(line));
     const about = lines.filter((line) => ids.some((id) => line.includes(id)));
     const shown = (about.length > 0 ? about : lines).slice(-logLinesShown);
-    return [`--- ${name}`, ...shown.map((line) => line.slice(0, 600))];
+    return [`  --- ${name}`, ...shown.map((line) => `  ${line.slice(0, logLineMax)}`)];
   });
   return [...schedule.map((line) => `  ${line}`), ...logs];
 }

@@ -9,7 +9,7 @@ export type LogPart =
   | { type: "rows"; rows: (AuditLineRow & { line: string })[]; isSealed: boolean };
 
 const checkpointsPerRead = 64;
-const rowsPerRead = 500;
+const rowsPerRead = 250;
 
 const withLines = (rows: readonly AuditLineRow[]) => rows.map((row) => ({ ...row, line: auditLine(row) }));
 

@@ -55,7 +55,7 @@ export const jobs = {
   // Tries a vendor's credentials; somebody waits for the answer and nothing is changed.
   check: { input: z.strictObject({}), priority: 2, attemptsMax: 1 },
   // Holds what stands at a vendor against what KeyGate knows. It goes on from its run's cursor, whichever job that began.
-  reconcile: { input: z.strictObject({ vendor: VendorId }), priority: 6, attemptsMax: 12 },
+  reconcile: { input: z.strictObject({ vendor: VendorId }), priority: 6, attemptsMax: 50 },
   // Takes away what reconcile found and nobody accounts for.
   remove_orphan: { input: z.strictObject({ findingId: FindingId }), priority: 5, attemptsMax: Number.MAX_SAFE_INTEGER },
 } as const satisfies Record<string, JobSpec>;

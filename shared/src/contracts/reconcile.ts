@@ -12,8 +12,8 @@ export const findingKinds = ["orphan", "ghost", "drift", "unmanaged", "disabled_
 export const FindingKind = z.enum(findingKinds);
 export type FindingKind = z.infer<typeof FindingKind>;
 
-/** What a person would do first; the details say why. `none`: it ends by itself. */
-export const SuggestedAction = z.enum(["remove", "adopt", "revoke", "rotate", "check_vendor", "none"]);
+/** What a person would do first; the details say why. */
+export const SuggestedAction = z.enum(["remove", "adopt", "revoke", "rotate", "check_vendor"]);
 export type SuggestedAction = z.infer<typeof SuggestedAction>;
 
 export const ReconcileFinding = z

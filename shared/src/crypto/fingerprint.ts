@@ -37,6 +37,8 @@ export function hintOf(secret: Secret): string {
   const text = secret.reveal();
   // A JSON credential (Google) has no telling beginning or end.
   if (text.startsWith("{")) return "{…}";
-  const lead = /^(sk-(?:[a-z]+\d*-)*)/.exec(text)?.[1] ?? text.slice(0, 4);
+  // Only the vendors' own prefixes: a longer run of words could be part of the secret.
+  const lead =
+    /^sk-(?:(?:admin|proj|svcacct|ant-api\d\d|ant-admin\d\d|ant-oat\d\d)-)?/.exec(text)?.[0] ?? text.slice(0, 4);
   return text.length < lead.length + 12 ? `${text.slice(0, 2)}...` : `${lead}...${text.slice(-4)}`;
 }

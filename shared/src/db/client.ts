@@ -40,6 +40,8 @@ export function openDatabase(options: DatabaseOptions): Db {
   });
   // A connection that breaks while idle must not end the process; the next query gets a new one.
   pool.on("error", (error) => options.onError?.(error));
+  // Nor one that breaks between two statements of a transaction: the second statement fails and tells of it.
+  pool.on("connect", (client) => client.on("error", () => {}));
   return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
 }
 

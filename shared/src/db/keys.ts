@@ -73,7 +73,8 @@ export interface IssuedKey {
   fingerprints: readonly string[];
   vendorRef: Record<string, unknown>;
   limits: readonly LimitReport[];
-  instructions: Instructions;
+  /** Null for a key that KeyGate did not make. */
+  instructions: Instructions | null;
 }
 
 const now = sql<Date>`now()`;
@@ -197,7 +198,7 @@ export function keyRows(db: Db | Tx) {
           fingerprints: [...issued.fingerprints],
           vendor_ref: json(issued.vendorRef),
           limits: json(issued.limits),
-          instructions: json(issued.instructions),
+          instructions: issued.instructions && json(issued.instructions),
           activated_at: now,
         })
         .where("id", "=", id)
@@ -392,9 +393,21 @@ export function keyRows(db: Db | Tx) {
     async budgetOfWorkspace(workspaceId: WorkspaceId): Promise<number> {
       const row = await db
         .selectFrom("keys")
+        // A key and its successor share one project and one budget while both live.
         .select(sql<number>`coalesce(sum(budget_micros), 0)::bigint`.as("total"))
         .where("workspace_id", "=", workspaceId)
         .where("status", "in", liveKeyStatuses)
+        .where((where) =>
+          where.not(
+            where.exists(
+              where
+                .selectFrom("keys as successor")
+                .select("successor.id")
+                .whereRef("successor.replaces_id", "=", "keys.id")
+                .where("successor.status", "in", liveKeyStatuses),
+            ),
+          ),
+        )
         .executeTakeFirstOrThrow();
       return row.total;
     },

@@ -400,7 +400,7 @@ Exit: 0 the log is whole, 1 it is not, 2 it could not be checked.
 /** A JWK, a list or a set of them, or the answer of /audit/verify; the lines that npm prints before it are passed over. */
 function readKeys(path: string): PublicKey[] {
   const json = parseLine(/[[{][\s\S]*/.exec(readFileSync(path, "utf8"))?.[0] ?? "");
-  const keys: PublicKey[] = [json.public_keys ?? json.keys ?? json].flat();
+  const keys: PublicKey[] = Array.isArray(json) ? json : (json.public_keys ?? json.keys ?? [json]);
   if (keys.length > 0 && keys.every(keyObject)) return keys;
   throw new CannotCheck(`${path} holds no Ed25519 public key as JWK.`);
 }

@@ -26,17 +26,38 @@ export interface AppShellProps {
 export function AppShell({ children, sessionDialog, renderLeak }: AppShellProps) {
   const [open, setOpen] = useState<"palette" | "help" | "leak" | "nav" | null>(null);
   const close = useCallback(() => setOpen(null), []);
-  useShortcuts({ onPalette: useCallback(() => setOpen("palette"), []), onHelp: useCallback(() => setOpen("help"), []) });
+  useShortcuts({
+    onPalette: useCallback(() => setOpen("palette"), []),
+    onHelp: useCallback(() => setOpen("help"), []),
+  });
 
-  const side = <Side onPalette={() => setOpen("palette")} onLeak={() => setOpen("leak")} onHelp={() => setOpen("help")} onGo={close} />;
+  const side = (
+    <Side
+      onPalette={() => setOpen("palette")}
+      onLeak={() => setOpen("leak")}
+      onHelp={() => setOpen("help")}
+      onGo={close}
+    />
+  );
   return (
     <div className="min-h-dvh lg:pl-60">
-      <a href="#main" className="sr-only focus:not-sr-only focus:fixed focus:top-2 focus:left-2 focus:z-50 focus:rounded-md focus:bg-raised focus:p-2">
+      <a
+        href="#main"
+        className="sr-only focus:not-sr-only focus:fixed focus:top-2 focus:left-2 focus:z-50 focus:rounded-md focus:bg-raised focus:p-2"
+      >
         Skip to the page
       </a>
-      <aside className="fixed inset-y-0 left-0 hidden w-60 overflow-y-auto border-r border-line bg-surface lg:block">{side}</aside>
+      <aside className="fixed inset-y-0 left-0 hidden w-60 overflow-y-auto border-r border-line bg-surface lg:block">
+        {side}
+      </aside>
       <header className="sticky top-0 z-30 flex h-13 items-center justify-between border-b border-line bg-surface px-3 lg:hidden">
-        <Button variant="ghost" size="icon" aria-label="Open the menu" aria-expanded={open === "nav"} onClick={() => setOpen("nav")}>
+        <Button
+          variant="ghost"
+          size="icon"
+          aria-label="Open the menu"
+          aria-expanded={open === "nav"}
+          onClick={() => setOpen("nav")}
+        >
           <MenuIcon aria-hidden />
         </Button>
         <Brand />
@@ -48,7 +69,14 @@ export function AppShell({ children, sessionDialog, renderLeak }: AppShellProps)
         <div className="fixed inset-0 z-40 lg:hidden">
           <button type="button" aria-label="Close the menu" className="absolute inset-0 bg-shade" onClick={close} />
           <aside className="absolute inset-y-0 left-0 w-72 max-w-[85vw] overflow-y-auto bg-surface shadow-2xl">
-            <Button variant="ghost" size="icon" aria-label="Close the menu" className="absolute top-2.5 right-2" onClick={close} autoFocus>
+            <Button
+              variant="ghost"
+              size="icon"
+              aria-label="Close the menu"
+              className="absolute top-2.5 right-2"
+              onClick={close}
+              autoFocus
+            >
               <X aria-hidden />
             </Button>
             {side}
@@ -77,7 +105,17 @@ const Brand = () => (
   </span>
 );
 
-function Side({ onPalette, onLeak, onHelp, onGo }: { onPalette(): void; onLeak(): void; onHelp(): void; onGo(): void }) {
+function Side({
+  onPalette,
+  onLeak,
+  onHelp,
+  onGo,
+}: {
+  onPalette(): void;
+  onLeak(): void;
+  onHelp(): void;
+  onGo(): void;
+}) {
   const path = useRouterState({ select: (state) => state.location.pathname });
   const waiting = useQuery({ ...statsQuery, select: (stats) => stats.jobs_waiting_for_a_person });
   const isHere = (to: string) => (to === "/" ? path === "/" : path === to || path.startsWith(`${to}/`));
@@ -109,7 +147,10 @@ function Side({ onPalette, onLeak, onHelp, onGo }: { onPalette(): void; onLeak()
               >
                 <Icon aria-hidden className="size-4" /> {title}
                 {to === "/jobs" && waiting.data ? (
-                  <span className="ml-auto rounded-full bg-warn-soft px-1.5 text-xs text-warn" title="Jobs that wait for a person">
+                  <span
+                    className="ml-auto rounded-full bg-warn-soft px-1.5 text-xs text-warn"
+                    title="Jobs that wait for a person"
+                  >
                     {waiting.data}
                     <span className="sr-only"> wait for a person</span>
                   </span>
@@ -150,10 +191,22 @@ function Account({ onHelp }: { onHelp(): void }) {
         {me.data?.email}
       </p>
       <div className="mt-1 flex gap-1">
-        <Button variant="ghost" size="icon" aria-label={`Colours: ${theme}. Switch to ${next}`} title={`Colours: ${theme}`} onClick={() => setTheme(next)}>
+        <Button
+          variant="ghost"
+          size="icon"
+          aria-label={`Colours: ${theme}. Switch to ${next}`}
+          title={`Colours: ${theme}`}
+          onClick={() => setTheme(next)}
+        >
           <ThemeIcon aria-hidden />
         </Button>
-        <Button variant="ghost" size="icon" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick={onHelp}>
+        <Button
+          variant="ghost"
+          size="icon"
+          aria-label="Keyboard shortcuts"
+          title="Keyboard shortcuts (?)"
+          onClick={onHelp}
+        >
           <CircleHelp aria-hidden />
         </Button>
         <Button variant="ghost" size="icon" aria-label="Sign out" title="Sign out" onClick={leave}>
@@ -165,7 +218,12 @@ function Account({ onHelp }: { onHelp(): void }) {
 }
 
 const Help = ({ isOpen, onClose }: { isOpen: boolean; onClose(): void }) => (
-  <Dialog isOpen={isOpen} onClose={onClose} title="Keyboard" description="Everything here can be reached without a mouse.">
+  <Dialog
+    isOpen={isOpen}
+    onClose={onClose}
+    title="Keyboard"
+    description="Everything here can be reached without a mouse."
+  >
     <dl className="grid grid-cols-[auto_1fr] gap-x-6 gap-y-2">
       {shortcuts.map(([keys, what]) => (
         <div key={keys} className="contents">
@@ -177,8 +235,19 @@ const Help = ({ isOpen, onClose }: { isOpen: boolean; onClose(): void }) => (
       ))}
     </dl>
     <p className="mt-4 text-ink-3">
-      The API behind this page: <a className="underline" href="/docs">explorer</a>, <a className="underline" href="/redoc">reference</a>,{" "}
-      <a className="underline" href="/queues">queues</a>.
+      The API behind this page:{" "}
+      <a className="underline" href="/docs">
+        explorer
+      </a>
+      ,{" "}
+      <a className="underline" href="/redoc">
+        reference
+      </a>
+      ,{" "}
+      <a className="underline" href="/queues">
+        queues
+      </a>
+      .
     </p>
   </Dialog>
 );

@@ -45,6 +45,7 @@ function ConfirmBody({ onClose, children, deed, typed, run }: ConfirmProps) {
   };
   return (
     <form
+      noValidate
       onSubmit={(event) => {
         event.preventDefault();
         void submit();
@@ -54,7 +55,15 @@ function ConfirmBody({ onClose, children, deed, typed, run }: ConfirmProps) {
       <div className="flex flex-col gap-2 text-ink-2">{children}</div>
       {typed ? (
         <Field label={`Type ${typed} to go on`}>
-          {(aria) => <Input {...aria} autoComplete="off" spellCheck={false} value={text} onChange={(event) => setText(event.target.value)} />}
+          {(aria) => (
+            <Input
+              {...aria}
+              autoComplete="off"
+              spellCheck={false}
+              value={text}
+              onChange={(event) => setText(event.target.value)}
+            />
+          )}
         </Field>
       ) : null}
       {error ? <ProblemNotice error={error} /> : null}
@@ -62,7 +71,12 @@ function ConfirmBody({ onClose, children, deed, typed, run }: ConfirmProps) {
         <Button variant="ghost" onClick={onClose}>
           Cancel
         </Button>
-        <Button type="submit" variant="danger" isBusy={isBusy} reason={typed && text.trim() !== typed ? `Type ${typed} first` : null}>
+        <Button
+          type="submit"
+          variant="danger"
+          isBusy={isBusy}
+          reason={typed && text.trim() !== typed ? `Type ${typed} first` : null}
+        >
           {deed}
         </Button>
       </DialogFoot>

@@ -34,8 +34,18 @@ export function DeveloperPicker({ value, onChange, aria }: DeveloperPickerProps)
   const items = found.data?.items ?? [];
   return (
     <div>
-      <Input {...aria} type="search" autoComplete="off" placeholder="Name or e-mail" value={text} onChange={(event) => setText(event.target.value)} />
-      <ul aria-label="Developers found" className="mt-1.5 divide-y divide-line rounded-md border border-line bg-surface">
+      <Input
+        {...aria}
+        type="search"
+        autoComplete="off"
+        placeholder="Name or e-mail"
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+      />
+      <ul
+        aria-label="Developers found"
+        className="mt-1.5 divide-y divide-line rounded-md border border-line bg-surface"
+      >
         {items.map((developer) => (
           <li key={developer.id}>
             <button
@@ -50,7 +60,9 @@ export function DeveloperPicker({ value, onChange, aria }: DeveloperPickerProps)
           </li>
         ))}
         {items.length === 0 ? (
-          <li className="px-3 py-2 text-ink-3">{found.isPending ? "Looking …" : q ? "Nobody active is called that." : "No developer is registered yet."}</li>
+          <li className="px-3 py-2 text-ink-3">
+            {found.isPending ? "Looking …" : q ? "Nobody active is called that." : "No developer is registered yet."}
+          </li>
         ) : null}
       </ul>
     </div>

@@ -17,7 +17,10 @@ export function EventList({ events, error }: { events: readonly AuditEvent[] | u
     <ol className="divide-y divide-line">
       {events.map((event) => (
         <li key={event.id} className="flex items-baseline gap-3 px-4 py-2.5">
-          <span aria-hidden className={cn("size-2 shrink-0 translate-y-[-1px] rounded-full", dotOf(event.details.outcome))} />
+          <span
+            aria-hidden
+            className={cn("size-2 shrink-0 translate-y-[-1px] rounded-full", dotOf(event.details.outcome))}
+          />
           <span className="min-w-0 flex-1 [overflow-wrap:anywhere]">{sentenceOf(event)}</span>
           <span className="text-[0.8125rem] text-ink-3">
             <Time at={event.created_at} />

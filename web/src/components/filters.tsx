@@ -5,7 +5,15 @@ import { Input, Select } from "./ui/field.tsx";
 const typingMs = 250;
 
 /** A search that goes to the address bar when the typing pauses. */
-export function SearchBox({ value, onSearch, label }: { value: string | undefined; onSearch(q: string | undefined): void; label: string }) {
+export function SearchBox({
+  value,
+  onSearch,
+  label,
+}: {
+  value: string | undefined;
+  onSearch(q: string | undefined): void;
+  label: string;
+}) {
   const [text, setText] = useState(value ?? "");
   const [seen, setSeen] = useState(value);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
@@ -39,9 +47,24 @@ export function SearchBox({ value, onSearch, label }: { value: string | undefine
   );
 }
 
-export function Choice({ label, value, options, onChange }: { label: string; value: string | undefined; options: readonly (readonly [string, string])[]; onChange(value: string | undefined): void }) {
+export function Choice({
+  label,
+  value,
+  options,
+  onChange,
+}: {
+  label: string;
+  value: string | undefined;
+  options: readonly (readonly [string, string])[];
+  onChange(value: string | undefined): void;
+}) {
   return (
-    <Select aria-label={label} className="w-auto min-w-32" value={value ?? ""} onChange={(event) => onChange(event.target.value || undefined)}>
+    <Select
+      aria-label={label}
+      className="w-auto min-w-32"
+      value={value ?? ""}
+      onChange={(event) => onChange(event.target.value || undefined)}
+    >
       {options.map(([option, text]) => (
         <option key={option} value={option}>
           {text}
@@ -51,11 +74,18 @@ export function Choice({ label, value, options, onChange }: { label: string; val
   );
 }
 
-export const Filters = ({ children }: { children: ReactNode }) => <search className="flex flex-wrap gap-2 border-b border-line p-3">{children}</search>;
+export const Filters = ({ children }: { children: ReactNode }) => (
+  <search className="flex flex-wrap gap-2 border-b border-line p-3">{children}</search>
+);
 
 /** A filter that came by a link and has no control of its own. */
 export const FilterChip = ({ label, onRemove }: { label: string; onRemove(): void }) => (
-  <button type="button" onClick={onRemove} className="inline-flex h-9 items-center gap-1.5 rounded-md border border-line bg-sunken px-2.5 hover:border-line-strong" aria-label={`Remove the filter: ${label}`}>
+  <button
+    type="button"
+    onClick={onRemove}
+    className="inline-flex h-9 items-center gap-1.5 rounded-md border border-line bg-sunken px-2.5 hover:border-line-strong"
+    aria-label={`Remove the filter: ${label}`}
+  >
     {label} <X aria-hidden className="size-3.5" />
   </button>
 );

@@ -27,7 +27,10 @@ export function JobProgress({ job }: { job: JobDetail }) {
         className="h-1.5 overflow-hidden rounded-full bg-line"
       >
         <div
-          className={cn("h-full rounded-full transition-[width]", isUndoing || job.status === "failed" ? "bg-bad" : "bg-brand")}
+          className={cn(
+            "h-full rounded-full transition-[width]",
+            isUndoing || job.status === "failed" ? "bg-bad" : "bg-brand",
+          )}
           style={{ width: `${total > 0 ? (done / total) * 100 : isFinal(job.status) ? 100 : 4}%` }}
         />
       </div>
@@ -48,12 +51,24 @@ export function JobProgress({ job }: { job: JobDetail }) {
             const Icon = icons[step.status];
             return (
               <li key={step.name} className="flex items-center gap-2.5">
-                <Icon aria-hidden className={cn("size-4 shrink-0", step.status === "done" ? "text-good" : step.status === "started" ? "animate-pulse text-info" : "text-ink-3")} />
+                <Icon
+                  aria-hidden
+                  className={cn(
+                    "size-4 shrink-0",
+                    step.status === "done"
+                      ? "text-good"
+                      : step.status === "started"
+                        ? "animate-pulse text-info"
+                        : "text-ink-3",
+                  )}
+                />
                 <span className={cn(step.status === "undone" && "text-ink-3 line-through")}>{words(step.name)}</span>
                 <span className="sr-only">{said[step.status]}</span>
                 {step.finished_at ? (
                   <span className="ml-auto text-[0.8125rem] text-ink-3" title={localDateTime(step.finished_at)}>
-                    {step.started_at ? `${Math.max(0, Date.parse(step.finished_at) - Date.parse(step.started_at))} ms` : ""}
+                    {step.started_at
+                      ? `${Math.max(0, Date.parse(step.finished_at) - Date.parse(step.started_at))} ms`
+                      : ""}
                   </span>
                 ) : null}
               </li>

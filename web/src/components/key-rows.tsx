@@ -1,6 +1,6 @@
 import type { KeyView } from "@keygate/shared/contracts/keys";
 import { Link } from "@tanstack/react-router";
-import { dollars } from "../lib/format.ts";
+import { dollars, keyLabel } from "../lib/format.ts";
 import { KeyStatusBadge, VendorName } from "./marks.tsx";
 import { Table, Td, Th } from "./ui/table.tsx";
 import { Time } from "./ui/time.tsx";
@@ -22,8 +22,12 @@ export const KeyRows = ({ keys, withDeveloper = false }: { keys: readonly KeyVie
       {keys.map((key) => (
         <tr key={key.id} className="hover:bg-sunken/60">
           <Td>
-            <Link to="/keys/$id" params={{ id: key.id }} className="font-mono text-[0.8125rem] font-medium whitespace-nowrap hover:underline">
-              {key.key_hint ?? key.project_name}
+            <Link
+              to="/keys/$id"
+              params={{ id: key.id }}
+              className="font-mono text-[0.8125rem] font-medium whitespace-nowrap hover:underline"
+            >
+              {keyLabel(key)}
             </Link>
           </Td>
           {withDeveloper ? <Td className="whitespace-nowrap">{key.developer_name}</Td> : null}

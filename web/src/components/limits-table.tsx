@@ -2,6 +2,7 @@ import type { LimitReport } from "@keygate/shared/contracts/limits";
 import type { ReactNode } from "react";
 import { dollars, localDateTime } from "../lib/format.ts";
 import { EnforcerBadge, limitTitle } from "./marks.tsx";
+import { Badge } from "./ui/badge.tsx";
 
 type Value = LimitReport["effective"];
 
@@ -31,11 +32,16 @@ export function LimitsTable({ limits }: { limits: readonly LimitLine[] }) {
             <span className="font-medium">{limitTitle(line.limit)}</span>
             <span className="[overflow-wrap:anywhere]">{shown(line.limit, line.requested)}</span>
             <span className="ml-auto">
-              <EnforcerBadge by={line.enforced_by} />
+              {line.requested === null && line.enforced_by === "none" ? (
+                <Badge>not asked for</Badge>
+              ) : (
+                <EnforcerBadge by={line.enforced_by} />
+              )}
             </span>
           </div>
           <p className="mt-1 max-w-prose text-[0.8125rem] text-ink-3">
-            {line.fine_print} <span className="text-ink-2">{line.delay}</span>
+            {line.fine_print}{" "}
+            <span className="text-ink-2">How late: {line.delay.charAt(0).toLowerCase() + line.delay.slice(1)}</span>
           </p>
         </li>
       ))}

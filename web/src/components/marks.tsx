@@ -1,6 +1,6 @@
-import type { Enforcer } from "@keygate/shared/contracts/limits";
 import type { JobState } from "@keygate/shared/contracts/jobs";
 import type { KeyStatus } from "@keygate/shared/contracts/keys";
+import type { Enforcer } from "@keygate/shared/contracts/limits";
 import { type VendorId, vendorContracts } from "@keygate/shared/contracts/vendors/registry";
 import { words } from "../lib/format.ts";
 import { Badge, type Tone } from "./ui/badge.tsx";
@@ -42,7 +42,10 @@ const jobTones: Record<JobState, Tone> = {
   failed: "bad",
   cancelled: "neutral",
 };
-const jobWords: Partial<Record<JobState, string>> = { compensating: "Undoing", waiting_for_input: "Waits for a person" };
+const jobWords: Partial<Record<JobState, string>> = {
+  compensating: "Undoing",
+  waiting_for_input: "Waits for a person",
+};
 export const JobStateBadge = ({ state }: { state: JobState }) => (
   <Badge tone={jobTones[state]} dot>
     {jobWords[state] ?? words(state)}
@@ -60,11 +63,17 @@ export function VendorName({ vendor, isSimulated = false }: { vendor: VendorId; 
   const { letter, color } = marks[vendor] ?? { letter: vendor.charAt(0).toUpperCase(), color: "#475569" };
   return (
     <span className="inline-flex items-center gap-2 whitespace-nowrap">
-      <span aria-hidden className="grid size-5 place-items-center rounded text-[0.625rem] font-bold text-white" style={{ background: color }}>
+      <span
+        aria-hidden
+        className="grid size-5 place-items-center rounded text-[0.625rem] font-bold text-white"
+        style={{ background: color }}
+      >
         {letter}
       </span>
       {vendorContracts[vendor].title}
-      {isSimulated ? <Badge title="Made at the simulated vendor: it costs nothing and opens nothing">simulated</Badge> : null}
+      {isSimulated ? (
+        <Badge title="Made at the simulated vendor: it costs nothing and opens nothing">simulated</Badge>
+      ) : null}
     </span>
   );
 }
@@ -81,5 +90,10 @@ export const EnforcerBadge = ({ by }: { by: Enforcer }) => (
   </Badge>
 );
 
-export const limitTitles = { budget: "Budget", rate_limit: "Requests per minute", models: "Models", expiry: "Expiry" } as const;
+export const limitTitles = {
+  budget: "Budget",
+  rate_limit: "Requests per minute",
+  models: "Models",
+  expiry: "Expiry",
+} as const;
 export const limitTitle = (name: string): string => limitTitles[name as keyof typeof limitTitles] ?? words(name);

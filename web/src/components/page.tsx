@@ -27,16 +27,36 @@ export function Page({ title, note, action, children }: PageProps) {
 }
 
 /** Keyset paging: onwards by cursor, back by the browser's history or to the start. */
-export function Pager({ shown, noun, next, cursor, onCursor }: { shown: number; noun: string; next: string | null; cursor: string | undefined; onCursor(cursor: string | undefined): void }) {
+export function Pager({
+  shown,
+  noun,
+  next,
+  cursor,
+  onCursor,
+}: {
+  shown: number;
+  noun: string;
+  next: string | null;
+  cursor: string | undefined;
+  onCursor(cursor: string | undefined): void;
+}) {
   return (
-    <nav aria-label="Pages" className="flex flex-wrap items-center justify-between gap-2 px-4 py-2.5 text-ink-3">
+    <nav
+      aria-label="Pages"
+      className="flex flex-wrap items-center justify-between gap-2 border-t border-line px-4 py-2.5 text-ink-3"
+    >
       <span>
         {shown} {noun}
         {shown === 1 ? "" : "s"} on this page
       </span>
       {cursor || next ? (
         <span className="flex gap-2">
-          <Button size="sm" variant="ghost" reason={cursor ? null : "This is the first page"} onClick={() => onCursor(undefined)}>
+          <Button
+            size="sm"
+            variant="ghost"
+            reason={cursor ? null : "This is the first page"}
+            onClick={() => onCursor(undefined)}
+          >
             First page
           </Button>
           <Button size="sm" reason={cursor ? null : "This is the first page"} onClick={() => history.back()}>

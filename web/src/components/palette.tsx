@@ -4,9 +4,10 @@ import { Command } from "cmdk";
 import { KeyRound, LogIn, Plus, Search, ShieldAlert, User } from "lucide-react";
 import { type ReactNode, useDeferredValue, useState } from "react";
 import { searchQuery } from "../data/overview.ts";
-import { Dialog } from "./ui/dialog.tsx";
+import { keyLabel } from "../lib/format.ts";
 import { KeyStatusBadge, VendorName } from "./marks.tsx";
 import { navigation } from "./navigation.ts";
+import { Dialog } from "./ui/dialog.tsx";
 
 const itemClass =
   "flex cursor-default items-center gap-2.5 rounded-md px-2.5 py-2 select-none data-[selected=true]:bg-sunken [&_svg]:size-4 [&_svg]:shrink-0 [&_svg]:text-ink-3";
@@ -41,30 +42,61 @@ function PaletteBody({ onClose, onLeak }: { onClose(): void; onLeak(): void }) {
   };
   const deeds = [
     { title: "New key", icon: Plus, run: () => navigate({ to: "/keys/new" }) },
-    { title: "Register a developer", icon: LogIn, run: () => navigate({ to: "/developers", search: { dialog: "register" } }) },
+    {
+      title: "Register a developer",
+      icon: LogIn,
+      run: () => navigate({ to: "/developers", search: { dialog: "register" } }),
+    },
     { title: "A key has leaked …", icon: ShieldAlert, run: onLeak },
   ].filter((deed) => matches(deed.title));
   const pages = navigation.filter((page) => matches(page.title));
-  const heading = "[&_[cmdk-group-heading]]:px-2.5 [&_[cmdk-group-heading]]:py-1.5 [&_[cmdk-group-heading]]:text-xs [&_[cmdk-group-heading]]:text-ink-3";
+  // Whatever comes first is chosen, also when it came later than the letters it was looked up by.
+  const first = results?.developers[0]?.id ?? results?.keys[0]?.id ?? deeds[0]?.title ?? pages[0]?.to ?? "";
+  const [chosen, setChosen] = useState({ among: "", value: "" });
+  const among = `${text}:${first}`;
+  const value = chosen.among === among ? chosen.value : first;
+  const heading =
+    "[&_[cmdk-group-heading]]:px-2.5 [&_[cmdk-group-heading]]:py-1.5 [&_[cmdk-group-heading]]:text-xs [&_[cmdk-group-heading]]:text-ink-3";
 
   return (
-    <Command label="Commands" shouldFilter={false} loop>
+    <Command
+      label="Commands"
+      shouldFilter={false}
+      loop
+      value={value}
+      onValueChange={(next) => setChosen({ among, value: next })}
+    >
       <div className="flex items-center gap-2 rounded-md border border-line-strong/70 bg-surface px-3">
         <Search aria-hidden className="size-4 text-ink-3" />
-        <Command.Input value={text} onValueChange={setText} placeholder="Page, deed, developer, e-mail, key hint, project name …" className="h-10 w-full bg-transparent outline-none placeholder:text-ink-3" />
+        <Command.Input
+          value={text}
+          onValueChange={setText}
+          placeholder="Page, deed, developer, e-mail, key hint, project name …"
+          className="h-10 w-full bg-transparent outline-none placeholder:text-ink-3"
+        />
       </div>
       <Command.List className="mt-2 max-h-[50dvh] overflow-y-auto">
         {pages.length + deeds.length === 0 && !results?.developers.length && !results?.keys.length ? (
-          <p className="px-2.5 py-6 text-center text-ink-3">{found.isFetching ? "Looking …" : `Nothing is called “${text.trim()}”.`}</p>
+          <p className="px-2.5 py-6 text-center text-ink-3">
+            {found.isFetching ? "Looking …" : `Nothing is called “${text.trim()}”.`}
+          </p>
         ) : null}
         {results?.developers.length ? (
           <Command.Group heading="Developers" className={heading}>
             {results.developers.flatMap((developer) => [
-              <Item key={developer.id} value={developer.id} onSelect={go(() => navigate({ to: "/developers/$id", params: { id: developer.id } }))}>
+              <Item
+                key={developer.id}
+                value={developer.id}
+                onSelect={go(() => navigate({ to: "/developers/$id", params: { id: developer.id } }))}
+              >
                 <User aria-hidden /> {developer.name} <span className="truncate text-ink-3">{developer.email}</span>
               </Item>,
               developer.is_active ? (
-                <Item key={`new-${developer.id}`} value={`new-${developer.id}`} onSelect={go(() => navigate({ to: "/keys/new", search: { developer: developer.id } }))}>
+                <Item
+                  key={`new-${developer.id}`}
+                  value={`new-${developer.id}`}
+                  onSelect={go(() => navigate({ to: "/keys/new", search: { developer: developer.id } }))}
+                >
                   <Plus aria-hidden /> <span className="text-ink-2">New key for {developer.name}</span>
                 </Item>
               ) : null,
@@ -74,9 +106,13 @@ function PaletteBody({ onClose, onLeak }: { onClose(): void; onLeak(): void }) {
         {results?.keys.length ? (
           <Command.Group heading="Keys" className={heading}>
             {results.keys.map((key) => (
-              <Item key={key.id} value={key.id} onSelect={go(() => navigate({ to: "/keys/$id", params: { id: key.id } }))}>
+              <Item
+                key={key.id}
+                value={key.id}
+                onSelect={go(() => navigate({ to: "/keys/$id", params: { id: key.id } }))}
+              >
                 <KeyRound aria-hidden />
-                <span className="truncate font-mono text-[0.8125rem]">{key.key_hint ?? key.project_name}</span>
+                <span className="truncate font-mono text-[0.8125rem]">{keyLabel(key)}</span>
                 <span className="truncate text-ink-3">{key.developer_name}</span>
                 <span className="ml-auto flex items-center gap-2">
                   <span className="hidden sm:inline">

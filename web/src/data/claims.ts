@@ -15,7 +15,11 @@ const isPublic = true;
 
 /** Shows that this page holds the private half, without sending it. */
 export async function proofFor(id: JobId, open: (jwe: string) => Promise<string>): Promise<string> {
-  const { challenge } = await apiSend(`/claims/${id}/challenge`, ClaimChallenge, { method: "POST", body: {}, isPublic });
+  const { challenge } = await apiSend(`/claims/${id}/challenge`, ClaimChallenge, {
+    method: "POST",
+    body: {},
+    isPublic,
+  });
   return open(challenge);
 }
 

@@ -1,4 +1,9 @@
-import { type CreateDeveloper, DeactivateResult, DeveloperView, type UpdateDeveloper } from "@keygate/shared/contracts/developers";
+import {
+  type CreateDeveloper,
+  DeactivateResult,
+  DeveloperView,
+  type UpdateDeveloper,
+} from "@keygate/shared/contracts/developers";
 import type { DeveloperId } from "@keygate/shared/contracts/ids";
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { z } from "zod";

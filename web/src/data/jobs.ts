@@ -30,8 +30,12 @@ export const jobQuery = (id: JobId) =>
   queryOptions({
     queryKey: ["jobs", id],
     queryFn: ({ signal }) => apiGet(`/jobs/${id}`, JobDetail, { signal }),
-    // Where events do not come through (a proxy that holds them back), looking every two seconds does.
-    refetchInterval: ({ state }) => (state.data && isFinal(state.data.status) ? false : 2_000),
+    // Where events do not come through (a proxy that holds them back), looking every two seconds does. A key that waits
+    // may be taken by whoever has its link.
+    refetchInterval: ({ state: { data } }) => {
+      if (!data || !isFinal(data.status)) return 2_000;
+      return data.claim?.available ? 3_000 : false;
+    },
   });
 
 /** The lines of a stream of server-sent events, as they come. */

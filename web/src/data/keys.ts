@@ -21,7 +21,10 @@ import type { Receiver } from "../lib/receiver.ts";
 export const KeySearch = z.object({
   q: z.string().optional().catch(undefined),
   vendor: VendorId.optional().catch(undefined),
-  status: z.enum([...keyStatuses, "all"]).optional().catch(undefined),
+  status: z
+    .enum([...keyStatuses, "all"])
+    .optional()
+    .catch(undefined),
   developer_id: z.string().optional().catch(undefined),
   workspace_id: z.string().optional().catch(undefined),
   cursor: z.string().optional().catch(undefined),
@@ -42,11 +45,16 @@ export const keyQuery = (id: KeyId) =>
   queryOptions({
     queryKey: ["keys", id],
     queryFn: ({ signal }) => apiGet(`/keys/${id}`, KeyDetail, { signal }),
-    refetchInterval: ({ state }) => (state.data?.status === "pending" || state.data?.status === "revoking" ? 2_000 : 30_000),
+    refetchInterval: ({ state }) =>
+      state.data?.status === "pending" || state.data?.status === "revoking" ? 2_000 : 30_000,
   });
 
 /** Every page of what is listed, for the export; `progress` hears how many there are so far. */
-export async function allKeys(search: KeySearch, signal: AbortSignal, progress: (n: number) => void): Promise<KeyView[]> {
+export async function allKeys(
+  search: KeySearch,
+  signal: AbortSignal,
+  progress: (n: number) => void,
+): Promise<KeyView[]> {
   const keys: KeyView[] = [];
   let cursor: string | undefined;
   do {
@@ -61,7 +69,11 @@ export async function allKeys(search: KeySearch, signal: AbortSignal, progress: 
 const toReceiver = (receiver: Receiver) => ({ delivery: { public_key: receiver.publicKey } });
 
 /** Asks for a key, sealed for this page. */
-export const provisionKey = (body: Omit<z.input<typeof ProvisionRequest>, "delivery">, receiver: Receiver, idempotencyKey: string) =>
+export const provisionKey = (
+  body: Omit<z.input<typeof ProvisionRequest>, "delivery">,
+  receiver: Receiver,
+  idempotencyKey: string,
+) =>
   apiSend("/keys/provision", z.union([JobAccepted, ProvisionResult]), {
     method: "POST",
     body: { ...body, ...toReceiver(receiver) },

@@ -6,7 +6,8 @@ export const queryClient = new QueryClient({
     queries: {
       staleTime: 5_000,
       // What the API understood and refused is refused again.
-      retry: (failures, error) => failures < 2 && !(error instanceof Problem && error.status >= 400 && error.status < 500),
+      retry: (failures, error) =>
+        failures < 2 && !(error instanceof Problem && error.status >= 400 && error.status < 500),
       retryDelay: (attempt) => Math.min(1_000 * 2 ** attempt, 5_000),
     },
   },

@@ -1,4 +1,10 @@
-import { CheckReport, ConfigureResult, type ConfigureVendor, RemoveVendorResult, VendorView } from "@keygate/shared/contracts/vendors";
+import {
+  CheckReport,
+  ConfigureResult,
+  type ConfigureVendor,
+  RemoveVendorResult,
+  VendorView,
+} from "@keygate/shared/contracts/vendors";
 import { type VendorId, vendorContracts } from "@keygate/shared/contracts/vendors/registry";
 import type { VendorContract } from "@keygate/shared/contracts/vendors/vendor-contract";
 import { queryOptions } from "@tanstack/react-query";

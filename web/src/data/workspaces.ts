@@ -1,5 +1,10 @@
 import type { DeveloperId, WorkspaceId } from "@keygate/shared/contracts/ids";
-import { type CreateWorkspace, type UpdateWorkspace, WorkspaceMemberView, WorkspaceView } from "@keygate/shared/contracts/workspaces";
+import {
+  type CreateWorkspace,
+  type UpdateWorkspace,
+  WorkspaceMemberView,
+  WorkspaceView,
+} from "@keygate/shared/contracts/workspaces";
 import { queryOptions } from "@tanstack/react-query";
 import { z } from "zod";
 import { apiGet, apiList, apiSend } from "../lib/api.ts";
@@ -30,6 +35,9 @@ export const changeWorkspace = (id: WorkspaceId, body: z.input<typeof UpdateWork
 export const archiveWorkspace = (id: WorkspaceId) =>
   apiSend(`/workspaces/${id}/archive`, WorkspaceView, { method: "POST", body: {} });
 export const addMember = (id: WorkspaceId, developerId: DeveloperId, role: string) =>
-  apiSend(`/workspaces/${id}/members`, WorkspaceMemberView, { method: "POST", body: { developer_id: developerId, role } });
+  apiSend(`/workspaces/${id}/members`, WorkspaceMemberView, {
+    method: "POST",
+    body: { developer_id: developerId, role },
+  });
 export const removeMember = (id: WorkspaceId, developerId: DeveloperId) =>
   apiSend(`/workspaces/${id}/members/${developerId}`, z.object({ status: z.literal("removed") }), { method: "DELETE" });

@@ -46,3 +46,7 @@ export const words = (name: string): string => {
   const text = name.replaceAll(/[._-]/g, " ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 };
+
+/** What a key is called in a list: how it begins and ends, or its project where that tells nothing (a file). */
+export const keyLabel = (key: { key_hint: string | null; project_name: string }): string =>
+  key.key_hint && !key.key_hint.startsWith("{") ? key.key_hint : key.project_name;

@@ -19,17 +19,53 @@ function actorOf(actor: string): string {
 /** By action: how it reads when asked for, when done, and when it failed. */
 const verbs: Record<string, [requested: string, succeeded: string, failed: string]> = {
   "key.provision": ["asked for a key at {vendor}", "made a key at {vendor}", "could not make a key at {vendor}"],
-  "key.rotate": ["asked to rotate a key at {vendor}", "rotated a key at {vendor}", "could not rotate a key at {vendor}"],
-  "key.revoke": ["asked to revoke {what}", "saw that {vendor} no longer has a key", "could not revoke a key at {vendor} yet"],
-  "key.expire": ["began to end a key at {vendor} whose time was over", "ended a key at {vendor} whose time was over", "could not end an expired key at {vendor} yet"],
+  "key.rotate": [
+    "asked to rotate a key at {vendor}",
+    "rotated a key at {vendor}",
+    "could not rotate a key at {vendor}",
+  ],
+  "key.revoke": [
+    "asked to revoke {what}",
+    "revoked a key at {vendor}, confirmed there",
+    "could not revoke a key at {vendor} yet",
+  ],
+  "key.expire": [
+    "began to end a key at {vendor} whose time was over",
+    "ended a key at {vendor} whose time was over",
+    "could not end an expired key at {vendor} yet",
+  ],
   "key.claim": ["asked for a waiting key", "took a key of {vendor}", "could not take a key of {vendor}"],
-  "key.claim_disputed": ["reported a stolen key", "reported that somebody else took a key of {vendor}", "reported a stolen key"],
-  "key.input": ["gave a job the key it waited for", "gave a job the key it waited for", "gave a job a key that was not the right one"],
-  "key.remake": ["had a key made anew, since the sealed one was lost", "had a key made anew", "could not have a key made anew"],
-  "key.redirect": ["asked for a key again, in another page", "asked for a key again, in another page", "could not ask for a key again"],
-  "key.find_by_secret": ["looked for the owner of a pasted key", "looked for the owner of a pasted key", "looked for the owner of a pasted key"],
+  "key.claim_disputed": [
+    "reported a stolen key",
+    "reported that somebody else took a key of {vendor}",
+    "reported a stolen key",
+  ],
+  "key.input": [
+    "gave a job the key it waited for",
+    "gave a job the key it waited for",
+    "gave a job a key that was not the right one",
+  ],
+  "key.remake": [
+    "had a key made anew, since the sealed one was lost",
+    "had a key made anew",
+    "could not have a key made anew",
+  ],
+  "key.redirect": [
+    "asked for a key again, in another page",
+    "asked for a key again, in another page",
+    "could not ask for a key again",
+  ],
+  "key.find_by_secret": [
+    "looked for the owner of a pasted key",
+    "looked for the owner of a pasted key",
+    "looked for the owner of a pasted key",
+  ],
   "vendor.configure": ["set up {vendor}", "set up {vendor}", "could not set up {vendor}"],
-  "vendor.check": ["checked the credential of {vendor}", "checked the credential of {vendor}", "found the credential of {vendor} wanting"],
+  "vendor.check": [
+    "checked the credential of {vendor}",
+    "checked the credential of {vendor}",
+    "found the credential of {vendor} wanting",
+  ],
   "vendor.remove": ["removed {vendor}", "removed {vendor}", "could not remove {vendor}"],
   "developer.create": ["registered {who}", "registered {who}", "could not register a developer"],
   "developer.update": ["changed a developer", "changed a developer", "could not change a developer"],
@@ -40,6 +76,13 @@ const verbs: Record<string, [requested: string, succeeded: string, failed: strin
   "user.create": ["made the account {who}", "made the account {who}", "could not make an account"],
   "user.change_password": ["changed their password", "changed their password", "could not change their password"],
   "workspace.create": ["made the workspace {who}", "made the workspace {who}", "could not make a workspace"],
+  "workspace.update": ["changed a workspace", "changed a workspace", "could not change a workspace"],
+  "workspace.add_member": ["added a member to a workspace", "added a member to a workspace", "could not add a member"],
+  "workspace.remove_member": [
+    "removed a member from a workspace",
+    "removed a member from a workspace",
+    "could not remove a member",
+  ],
   "workspace.archive": ["archived a workspace", "archived a workspace", "could not archive a workspace"],
   "job.retry": ["ran a job again", "ran a job again", "could not run a job again"],
   "job.cancel": ["cancelled a job", "cancelled a job", "could not cancel a job"],
@@ -50,9 +93,11 @@ export function sentenceOf(event: AuditEvent): string {
   const { action, details } = event;
   const outcome = details.outcome;
   const forms = verbs[action];
-  if (!forms) return `${actorOf(event.actor)}: ${words(action).toLowerCase()}${outcome === "failed" ? ", which failed" : ""}`;
+  if (!forms)
+    return `${actorOf(event.actor)}: ${words(action).toLowerCase()}${outcome === "failed" ? ", which failed" : ""}`;
   const form = outcome === "requested" ? forms[0] : outcome === "failed" ? forms[2] : forms[1];
-  const total = typeof details.keys_total === "number" ? plural(details.keys_total, "key") : `a key at ${vendorOf(event)}`;
+  const total =
+    typeof details.keys_total === "number" ? plural(details.keys_total, "key") : `a key at ${vendorOf(event)}`;
   return `${actorOf(event.actor)} ${form
     .replace("{vendor}", vendorOf(event))
     .replace("{what}", total)

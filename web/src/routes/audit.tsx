@@ -9,7 +9,7 @@ import { Empty } from "../components/ui/empty.tsx";
 import { Input } from "../components/ui/field.tsx";
 import { Notice, ProblemNotice } from "../components/ui/notice.tsx";
 import { SkeletonRows } from "../components/ui/skeleton.tsx";
-import { asMoments, auditQuery, type AuditSearch, auditVerifyQuery } from "../data/audit.ts";
+import { type AuditSearch, asMoments, auditQuery, auditVerifyQuery } from "../data/audit.ts";
 import { AuditTable } from "../features/audit/audit-table.tsx";
 import { addressOf } from "../lib/api.ts";
 import { asProblem } from "../lib/problem.ts";
@@ -21,7 +21,8 @@ export function AuditPage() {
   const events = useQuery(auditQuery(search));
   const verdict = useQuery(auditVerifyQuery);
   const navigate = useNavigate();
-  const filter = (change: AuditSearch) => navigate({ to: "/audit", search: { ...search, cursor: undefined, ...change }, replace: true });
+  const filter = (change: AuditSearch) =>
+    navigate({ to: "/audit", search: { ...search, cursor: undefined, ...change }, replace: true });
   const items = events.data?.items;
   const { cursor: _cursor, ...filters } = search;
   return (
@@ -42,14 +43,19 @@ export function AuditPage() {
       {verdict.isError ? (
         asProblem(verdict.error).code === "audit.not_verifiable" ? (
           <Notice tone="info" role="status" title="Not verifiable in this version">
-            The log is append-only in the database, but not sealed yet: a change by somebody with the database's own rights would not show.
+            The log is append-only in the database, but not sealed yet: a change by somebody with the database's own
+            rights would not show.
           </Notice>
         ) : (
           <ProblemNotice error={verdict.error} />
         )
       ) : null}
       {verdict.data ? (
-        <Notice tone={verdict.data.ok === false ? "bad" : "good"} role="status" title={verdict.data.ok === false ? "The log is not whole" : "The log is whole"}>
+        <Notice
+          tone={verdict.data.ok === false ? "bad" : "good"}
+          role="status"
+          title={verdict.data.ok === false ? "The log is not whole" : "The log is whole"}
+        >
           {Object.entries(verdict.data)
             .filter(([, value]) => typeof value !== "object")
             .map(([name, value]) => `${name.replaceAll("_", " ")}: ${value}`)
@@ -60,9 +66,26 @@ export function AuditPage() {
         <Filters>
           <SearchBox label="Actor: an e-mail address" value={search.actor} onSearch={(actor) => filter({ actor })} />
           <SearchBox label="Action, like key.revoke" value={search.action} onSearch={(action) => filter({ action })} />
-          <Input type="date" aria-label="From" className="w-auto" value={search.since ?? ""} onChange={(event) => filter({ since: event.target.value || undefined })} />
-          <Input type="date" aria-label="Until" className="w-auto" value={search.until ?? ""} onChange={(event) => filter({ until: event.target.value || undefined })} />
-          {search.resource_id ? <FilterChip label={`About ${search.resource_id.slice(0, 12)}…`} onRemove={() => filter({ resource_id: undefined })} /> : null}
+          <Input
+            type="date"
+            aria-label="From"
+            className="w-auto"
+            value={search.since ?? ""}
+            onChange={(event) => filter({ since: event.target.value || undefined })}
+          />
+          <Input
+            type="date"
+            aria-label="Until"
+            className="w-auto"
+            value={search.until ?? ""}
+            onChange={(event) => filter({ until: event.target.value || undefined })}
+          />
+          {search.resource_id ? (
+            <FilterChip
+              label={`About ${search.resource_id.slice(0, 12)}…`}
+              onRemove={() => filter({ resource_id: undefined })}
+            />
+          ) : null}
         </Filters>
         {events.isError ? <ProblemNotice className="m-4" error={events.error} /> : null}
         {events.isPending ? <SkeletonRows rows={10} /> : null}
@@ -74,7 +97,13 @@ export function AuditPage() {
         {items?.length ? (
           <>
             <AuditTable events={items} onFilter={filter} />
-            <Pager shown={items.length} noun="event" next={events.data?.next ?? null} cursor={search.cursor} onCursor={(cursor) => navigate({ to: "/audit", search: { ...search, cursor } })} />
+            <Pager
+              shown={items.length}
+              noun="event"
+              next={events.data?.next ?? null}
+              cursor={search.cursor}
+              onCursor={(cursor) => navigate({ to: "/audit", search: { ...search, cursor } })}
+            />
           </>
         ) : null}
       </Card>

@@ -15,7 +15,8 @@ export function ClaimPage() {
       </header>
       <Claim key={id} id={id} privateHalf={privateHalf} />
       <p className="text-[0.8125rem] text-ink-3">
-        KeyGate made this key at the vendor for you alone. The key is opened in this page: what opens it stands behind the # of the link and never leaves your browser.
+        KeyGate made this key at the vendor for you alone. The key is opened in this page: what opens it stands behind
+        the # of the link and never leaves your browser.
       </p>
     </main>
   );

@@ -19,7 +19,7 @@ import { keysQuery } from "../data/keys.ts";
 import { queryClient } from "../data/query-client.ts";
 import { EditDialog } from "../features/developers/developer-form.tsx";
 import { isNotFound } from "../lib/api.ts";
-import { plural } from "../lib/format.ts";
+import { keyLabel, plural } from "../lib/format.ts";
 import { toast } from "../lib/toasts.ts";
 import { NotFound } from "./states.tsx";
 
@@ -33,7 +33,8 @@ export function DeveloperPage() {
   const navigate = useNavigate();
   const [open, setOpen] = useState<"edit" | "deactivate" | null>(null);
   if (isNotFound(found.error)) return <NotFound />;
-  if (!found.data) return <Page title="Developer">{found.isError ? <ProblemNotice error={found.error} /> : <SkeletonRows />}</Page>;
+  if (!found.data)
+    return <Page title="Developer">{found.isError ? <ProblemNotice error={found.error} /> : <SkeletonRows />}</Page>;
   const developer = found.data;
   const live = keys.data?.items.filter((key) => ["active", "retiring", "pending"].includes(key.status)) ?? [];
   const inactive = developer.is_active ? null : "Deactivated";
@@ -54,7 +55,11 @@ export function DeveloperPage() {
           <Button variant="danger" reason={inactive} onClick={() => setOpen("deactivate")}>
             <UserX aria-hidden /> Deactivate
           </Button>
-          <Button variant="primary" reason={inactive} onClick={() => navigate({ to: "/keys/new", search: { developer: id } })}>
+          <Button
+            variant="primary"
+            reason={inactive}
+            onClick={() => navigate({ to: "/keys/new", search: { developer: id } })}
+          >
             <Plus aria-hidden /> New key
           </Button>
         </>
@@ -116,17 +121,30 @@ export function DeveloperPage() {
         typed={live.length > 0 ? developer.name : undefined}
         run={async () => {
           const result = await deactivateDeveloper(id);
-          await Promise.all([queryClient.invalidateQueries({ queryKey: ["developers"] }), queryClient.invalidateQueries({ queryKey: ["keys"] })]);
-          toast("info", `${developer.name} is deactivated`, result.job_id ? "Their keys are being revoked." : "They had no live key.");
+          await Promise.all([
+            queryClient.invalidateQueries({ queryKey: ["developers"] }),
+            queryClient.invalidateQueries({ queryKey: ["keys"] }),
+          ]);
+          toast(
+            "info",
+            `${developer.name} is deactivated`,
+            result.job_id ? "Their keys are being revoked." : "They had no live key.",
+          );
           if (result.job_id) await navigate({ to: "/jobs/$id", params: { id: result.job_id } });
         }}
       >
-        <p>They get no key from now on, and {live.length === 0 ? "have none that would die" : `${plural(live.length, "key")} of theirs ${live.length === 1 ? "is" : "are"} revoked at the vendor`}.</p>
+        <p>
+          They get no key from now on, and{" "}
+          {live.length === 0
+            ? "have none that would die"
+            : `${plural(live.length, "key")} of theirs ${live.length === 1 ? "is" : "are"} revoked at the vendor`}
+          .
+        </p>
         {live.length > 0 ? (
           <ul className="list-disc pl-5">
             {live.slice(0, 8).map((key) => (
               <li key={key.id}>
-                <span className="font-mono text-[0.8125rem]">{key.key_hint ?? key.project_name}</span> {key.description}
+                <span className="font-mono text-[0.8125rem]">{keyLabel(key)}</span> {key.description}
               </li>
             ))}
             {live.length > 8 ? <li>and {live.length - 8} more</li> : null}

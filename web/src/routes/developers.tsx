@@ -1,3 +1,4 @@
+import { VendorId } from "@keygate/shared/contracts/vendors/registry";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { FileUp, UserPlus, Users } from "lucide-react";
@@ -12,7 +13,6 @@ import { ProblemNotice } from "../components/ui/notice.tsx";
 import { SkeletonRows } from "../components/ui/skeleton.tsx";
 import { Table, Td, Th } from "../components/ui/table.tsx";
 import { Time } from "../components/ui/time.tsx";
-import { VendorId } from "@keygate/shared/contracts/vendors/registry";
 import { type DeveloperSearch, developersQuery } from "../data/developers.ts";
 import { RegisterDialog } from "../features/developers/developer-form.tsx";
 import { ImportDialog } from "../features/developers/import-dialog.tsx";
@@ -23,8 +23,10 @@ export function DevelopersPage() {
   const { dialog, ...search } = route.useSearch();
   const navigate = useNavigate();
   const developers = useQuery(developersQuery(search));
-  const filter = (change: DeveloperSearch) => navigate({ to: "/developers", search: { ...search, cursor: undefined, ...change }, replace: "q" in change });
-  const open = (which: "register" | "import" | undefined) => navigate({ to: "/developers", search: { ...search, dialog: which }, replace: which === undefined });
+  const filter = (change: DeveloperSearch) =>
+    navigate({ to: "/developers", search: { ...search, cursor: undefined, ...change }, replace: "q" in change });
+  const open = (which: "register" | "import" | undefined) =>
+    navigate({ to: "/developers", search: { ...search, dialog: which }, replace: which === undefined });
   const isFiltered = Boolean(search.q || search.team || search.inactive);
   const register = (
     <Button variant="primary" onClick={() => open("register")}>
@@ -57,13 +59,33 @@ export function DevelopersPage() {
             ]}
             onChange={(value) => filter({ inactive: value ? true : undefined })}
           />
-          {search.team ? <FilterChip label={`Team ${search.team}`} onRemove={() => filter({ team: undefined })} /> : null}
+          {search.team ? (
+            <FilterChip label={`Team ${search.team}`} onRemove={() => filter({ team: undefined })} />
+          ) : null}
         </Filters>
-        {developers.isError ? <ProblemNotice className="m-4" error={developers.error} action={<Button onClick={() => developers.refetch()}>Try again</Button>} /> : null}
+        {developers.isError ? (
+          <ProblemNotice
+            className="m-4"
+            error={developers.error}
+            action={<Button onClick={() => developers.refetch()}>Try again</Button>}
+          />
+        ) : null}
         {developers.isPending ? <SkeletonRows rows={8} /> : null}
         {items?.length === 0 ? (
-          <Empty icon={Users} title={isFiltered ? "Nobody is like that" : "Nobody is registered yet"} action={isFiltered ? <Button onClick={() => navigate({ to: "/developers", search: {} })}>Take the filters away</Button> : register}>
-            {isFiltered ? null : "Register the people who should have keys of their own, one by one or from a CSV file."}
+          <Empty
+            icon={Users}
+            title={isFiltered ? "Nobody is like that" : "Nobody is registered yet"}
+            action={
+              isFiltered ? (
+                <Button onClick={() => navigate({ to: "/developers", search: {} })}>Take the filters away</Button>
+              ) : (
+                register
+              )
+            }
+          >
+            {isFiltered
+              ? null
+              : "Register the people who should have keys of their own, one by one or from a CSV file."}
           </Empty>
         ) : null}
         {items?.length ? (
@@ -90,7 +112,12 @@ export function DevelopersPage() {
                     </Td>
                     <Td className="text-ink-2">{developer.email}</Td>
                     <Td>
-                      <button type="button" className="hover:underline" title="Only this team" onClick={() => filter({ team: developer.team })}>
+                      <button
+                        type="button"
+                        className="hover:underline"
+                        title="Only this team"
+                        onClick={() => filter({ team: developer.team })}
+                      >
                         {developer.team}
                       </button>
                     </Td>
@@ -110,11 +137,21 @@ export function DevelopersPage() {
                 ))}
               </tbody>
             </Table>
-            <Pager shown={items.length} noun="developer" next={developers.data?.next ?? null} cursor={search.cursor} onCursor={(cursor) => navigate({ to: "/developers", search: { ...search, cursor } })} />
+            <Pager
+              shown={items.length}
+              noun="developer"
+              next={developers.data?.next ?? null}
+              cursor={search.cursor}
+              onCursor={(cursor) => navigate({ to: "/developers", search: { ...search, cursor } })}
+            />
           </>
         ) : null}
       </Card>
-      <RegisterDialog isOpen={dialog === "register"} onClose={() => open(undefined)} onDone={({ id }) => navigate({ to: "/developers/$id", params: { id }, replace: true })} />
+      <RegisterDialog
+        isOpen={dialog === "register"}
+        onClose={() => open(undefined)}
+        onDone={({ id }) => navigate({ to: "/developers/$id", params: { id }, replace: true })}
+      />
       <ImportDialog isOpen={dialog === "import"} onClose={() => open(undefined)} />
     </Page>
   );

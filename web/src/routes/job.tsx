@@ -31,9 +31,14 @@ export function JobPage() {
   const [asksToCancel, setAsksToCancel] = useState(false);
   const [isRetrying, setRetrying] = useState(false);
   if (isNotFound(live.error)) return <NotFound />;
-  if (!live.data) return <Page title="Job">{live.isError ? <ProblemNotice error={live.error} /> : <SkeletonRows />}</Page>;
+  if (!live.data)
+    return <Page title="Job">{live.isError ? <ProblemNotice error={live.error} /> : <SkeletonRows />}</Page>;
   const job = live.data;
-  const canRetry = !isFinal(job.status) && job.status !== "waiting_for_input" && job.status !== "queued" && job.kind !== "batch_revoke";
+  const canRetry =
+    !isFinal(job.status) &&
+    job.status !== "waiting_for_input" &&
+    job.status !== "queued" &&
+    job.kind !== "batch_revoke";
   const isMine = me.data?.email === job.requested_by;
   const retry = async () => {
     setRetrying(true);
@@ -58,10 +63,24 @@ export function JobPage() {
       }
       action={
         <>
-          <Button isBusy={isRetrying} reason={canRetry ? null : isFinal(job.status) ? `It has ${job.status}` : "It is not waiting for another try"} onClick={retry}>
+          <Button
+            isBusy={isRetrying}
+            reason={
+              canRetry ? null : isFinal(job.status) ? `It has ${job.status}` : "It is not waiting for another try"
+            }
+            onClick={retry}
+          >
             <RotateCcw aria-hidden /> Retry now
           </Button>
-          <Button variant="danger" reason={makesKey(job) && !isFinal(job.status) && job.status !== "compensating" ? null : "Only a job that is making a key can be cancelled"} onClick={() => setAsksToCancel(true)}>
+          <Button
+            variant="danger"
+            reason={
+              makesKey(job) && !isFinal(job.status) && job.status !== "compensating"
+                ? null
+                : "Only a job that is making a key can be cancelled"
+            }
+            onClick={() => setAsksToCancel(true)}
+          >
             <Ban aria-hidden /> Cancel
           </Button>
         </>
@@ -77,10 +96,18 @@ export function JobPage() {
           ) : null}
         </Notice>
       ) : null}
-      {makesKey(job) && isMine && (job.status === "waiting_for_input" || job.claim?.available || !isFinal(job.status)) ? (
+      {makesKey(job) &&
+      isMine &&
+      (job.status === "waiting_for_input" || job.claim?.available || !isFinal(job.status)) ? (
         <Notice
           tone="info"
-          title={job.status === "waiting_for_input" ? "It waits for a person" : job.claim?.available ? "The key waits to be taken" : "The key is handed over when it is made"}
+          title={
+            job.status === "waiting_for_input"
+              ? "It waits for a person"
+              : job.claim?.available
+                ? "The key waits to be taken"
+                : "The key is handed over when it is made"
+          }
           action={
             <Link className={buttonClass("primary", "sm")} to="/handover/$id" params={{ id }}>
               {job.status === "waiting_for_input" ? "Go through it" : "To the handover"}
@@ -177,7 +204,11 @@ function Children({ id }: { id: JobDetail["id"] }) {
                 <tr key={child.id}>
                   <Td>
                     {child.key_id ? (
-                      <Link className="font-mono text-[0.8125rem] hover:underline" to="/keys/$id" params={{ id: child.key_id }}>
+                      <Link
+                        className="font-mono text-[0.8125rem] hover:underline"
+                        to="/keys/$id"
+                        params={{ id: child.key_id }}
+                      >
                         …{child.key_id.slice(-12)}
                       </Link>
                     ) : (

@@ -13,20 +13,24 @@ import { ProblemNotice } from "../components/ui/notice.tsx";
 import { SkeletonRows } from "../components/ui/skeleton.tsx";
 import { Table, Td, Th } from "../components/ui/table.tsx";
 import { Time } from "../components/ui/time.tsx";
-import { jobsQuery, type JobSearch } from "../data/jobs.ts";
+import { type JobSearch, jobsQuery } from "../data/jobs.ts";
 import { words } from "../lib/format.ts";
 
 const route = getRouteApi("/app/jobs");
 const any = (label: string) => ["", label] as const;
 const states = [any("Every state"), ...jobStates.map((state) => [state, words(state)] as const)];
 const kinds = [any("Every kind"), ...JobKind.options.map((kind) => [kind, words(kind)] as const)];
-const vendors = [any("Every vendor"), ...Object.entries(vendorContracts).map(([id, { title }]) => [id, title] as const)];
+const vendors = [
+  any("Every vendor"),
+  ...Object.entries(vendorContracts).map(([id, { title }]) => [id, title] as const),
+];
 
 export function JobsPage() {
   const search = route.useSearch();
   const jobs = useQuery(jobsQuery(search));
   const navigate = useNavigate();
-  const filter = (change: Partial<Record<keyof JobSearch, string | undefined>>) => navigate({ to: "/jobs", search: { ...search, cursor: undefined, ...change } as JobSearch });
+  const filter = (change: Partial<Record<keyof JobSearch, string | undefined>>) =>
+    navigate({ to: "/jobs", search: { ...search, cursor: undefined, ...change } as JobSearch });
   const items = jobs.data?.items;
   return (
     <Page
@@ -46,7 +50,13 @@ export function JobsPage() {
           {search.key_id ? <FilterChip label="One key" onRemove={() => filter({ key_id: undefined })} /> : null}
           {search.parent_id ? <FilterChip label="One batch" onRemove={() => filter({ parent_id: undefined })} /> : null}
         </Filters>
-        {jobs.isError ? <ProblemNotice className="m-4" error={jobs.error} action={<Button onClick={() => jobs.refetch()}>Try again</Button>} /> : null}
+        {jobs.isError ? (
+          <ProblemNotice
+            className="m-4"
+            error={jobs.error}
+            action={<Button onClick={() => jobs.refetch()}>Try again</Button>}
+          />
+        ) : null}
         {jobs.isPending ? <SkeletonRows rows={8} /> : null}
         {items?.length === 0 ? (
           <Empty icon={ListChecks} title="No jobs here">
@@ -77,9 +87,15 @@ export function JobsPage() {
                     <Td>
                       <JobStateBadge state={job.status} />
                     </Td>
-                    <Td>{job.vendor ? <VendorName vendor={job.vendor} /> : <span className="text-ink-3">several</span>}</Td>
+                    <Td>
+                      {job.vendor ? <VendorName vendor={job.vendor} /> : <span className="text-ink-3">several</span>}
+                    </Td>
                     <Td className="text-ink-2 tabular-nums">
-                      {job.progress ? `${job.progress.succeeded + job.progress.failed} of ${job.progress.total} keys` : job.step.of > 0 ? `${job.step.number} of ${job.step.of}` : "–"}
+                      {job.progress
+                        ? `${job.progress.succeeded + job.progress.failed} of ${job.progress.total} keys`
+                        : job.step.of > 0
+                          ? `${job.step.number} of ${job.step.of}`
+                          : "–"}
                       {job.attempts > 1 ? <span className="text-ink-3"> · {job.attempts} tries</span> : null}
                     </Td>
                     <Td className="text-ink-2">{job.requested_by}</Td>
@@ -90,7 +106,13 @@ export function JobsPage() {
                 ))}
               </tbody>
             </Table>
-            <Pager shown={items.length} noun="job" next={jobs.data?.next ?? null} cursor={search.cursor} onCursor={(cursor) => navigate({ to: "/jobs", search: { ...search, cursor } })} />
+            <Pager
+              shown={items.length}
+              noun="job"
+              next={jobs.data?.next ?? null}
+              cursor={search.cursor}
+              onCursor={(cursor) => navigate({ to: "/jobs", search: { ...search, cursor } })}
+            />
           </>
         ) : null}
       </Card>

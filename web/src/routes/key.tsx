@@ -16,7 +16,7 @@ import { jobQuery } from "../data/jobs.ts";
 import { keyQuery } from "../data/keys.ts";
 import { RevokeDialog, RotateDialog, whyNotRevoke, whyNotRotate } from "../features/keys/key-actions.tsx";
 import { isNotFound } from "../lib/api.ts";
-import { dollars, words } from "../lib/format.ts";
+import { dollars, keyLabel, words } from "../lib/format.ts";
 import { NotFound } from "./states.tsx";
 
 const route = getRouteApi("/app/keys/$id");
@@ -28,11 +28,12 @@ export function KeyPage() {
   const navigate = useNavigate();
   const [asks, setAsks] = useState<"rotate" | "revoke" | null>(null);
   if (isNotFound(found.error)) return <NotFound />;
-  if (!found.data) return <Page title="Key">{found.isError ? <ProblemNotice error={found.error} /> : <SkeletonRows />}</Page>;
+  if (!found.data)
+    return <Page title="Key">{found.isError ? <ProblemNotice error={found.error} /> : <SkeletonRows />}</Page>;
   const key = found.data;
   return (
     <Page
-      title={key.key_hint ?? key.project_name}
+      title={keyLabel(key)}
       note={
         <span className="flex flex-wrap items-center gap-3">
           <KeyStatusBadge status={key.status} />
@@ -132,7 +133,11 @@ export function KeyPage() {
         <div className="flex min-w-0 flex-col gap-5">
           <Card>
             <CardHead title="Who enforces what" />
-            {key.limits.length > 0 ? <LimitsTable limits={key.limits} /> : <p className="p-4 text-ink-2">Known when the vendor has made the key.</p>}
+            {key.limits.length > 0 ? (
+              <LimitsTable limits={key.limits} />
+            ) : (
+              <p className="p-4 text-ink-2">Known when the vendor has made the key.</p>
+            )}
           </Card>
           <Card>
             <CardHead title="At the vendor" note="What stands for this key there" />
@@ -149,7 +154,12 @@ export function KeyPage() {
           </Card>
         </div>
       </div>
-      <RotateDialog keyId={id} isOpen={asks === "rotate"} onClose={() => setAsks(null)} onAsked={(jobId, by) => navigate({ to: "/handover/$id", params: { id: jobId }, search: { by } })} />
+      <RotateDialog
+        keyId={id}
+        isOpen={asks === "rotate"}
+        onClose={() => setAsks(null)}
+        onAsked={(jobId, by) => navigate({ to: "/handover/$id", params: { id: jobId }, search: { by } })}
+      />
       <RevokeDialog view={key} isOpen={asks === "revoke"} onClose={() => setAsks(null)} />
     </Page>
   );
@@ -168,7 +178,15 @@ function Unclaimed({ jobId }: { jobId: Parameters<typeof jobQuery>[0] }) {
         </Link>
       }
     >
-      It waits sealed{job.data.claim.until ? <>, until <Time at={job.data.claim.until} as="full" /></> : ""}.
+      It waits sealed
+      {job.data.claim.until ? (
+        <>
+          , until <Time at={job.data.claim.until} as="full" />
+        </>
+      ) : (
+        ""
+      )}
+      .
     </Notice>
   );
 }

@@ -1,4 +1,4 @@
-import { keyStatuses, type KeyView } from "@keygate/shared/contracts/keys";
+import { type KeyView, keyStatuses } from "@keygate/shared/contracts/keys";
 import { vendorContracts } from "@keygate/shared/contracts/vendors/registry";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
@@ -11,7 +11,7 @@ import { Card } from "../components/ui/card.tsx";
 import { Empty } from "../components/ui/empty.tsx";
 import { ProblemNotice } from "../components/ui/notice.tsx";
 import { SkeletonRows } from "../components/ui/skeleton.tsx";
-import { allKeys, keysQuery, type KeySearch } from "../data/keys.ts";
+import { allKeys, type KeySearch, keysQuery } from "../data/keys.ts";
 import { SelectedKeys } from "../features/keys/bulk-revoke.tsx";
 import { KeysTable } from "../features/keys/keys-table.tsx";
 import { download, toCsv } from "../lib/csv.ts";
@@ -19,8 +19,15 @@ import { count, words } from "../lib/format.ts";
 import { toast, toastProblem } from "../lib/toasts.ts";
 
 const route = getRouteApi("/app/keys");
-const statuses = [["", "Active"], ["all", "Every state"], ...keyStatuses.filter((status) => status !== "active").map((status) => [status, words(status)] as const)] as const;
-const vendorOptions = [["", "Every vendor"], ...Object.entries(vendorContracts).map(([id, { title }]) => [id, title] as const)] as const;
+const statuses = [
+  ["", "Active"],
+  ["all", "Every state"],
+  ...keyStatuses.filter((status) => status !== "active").map((status) => [status, words(status)] as const),
+] as const;
+const vendorOptions = [
+  ["", "Every vendor"],
+  ...Object.entries(vendorContracts).map(([id, { title }]) => [id, title] as const),
+] as const;
 
 export function KeysPage() {
   const search = route.useSearch();
@@ -45,11 +52,26 @@ export function KeysPage() {
         <Filters>
           <SearchBox label="Developer, e-mail, key hint or project" value={search.q} onSearch={(q) => filter({ q })} />
           <Choice label="State" value={search.status} options={statuses} onChange={(status) => filter({ status })} />
-          <Choice label="Vendor" value={search.vendor} options={vendorOptions} onChange={(vendor) => filter({ vendor })} />
-          {search.developer_id ? <FilterChip label="One developer" onRemove={() => filter({ developer_id: undefined })} /> : null}
-          {search.workspace_id ? <FilterChip label="One workspace" onRemove={() => filter({ workspace_id: undefined })} /> : null}
+          <Choice
+            label="Vendor"
+            value={search.vendor}
+            options={vendorOptions}
+            onChange={(vendor) => filter({ vendor })}
+          />
+          {search.developer_id ? (
+            <FilterChip label="One developer" onRemove={() => filter({ developer_id: undefined })} />
+          ) : null}
+          {search.workspace_id ? (
+            <FilterChip label="One workspace" onRemove={() => filter({ workspace_id: undefined })} />
+          ) : null}
         </Filters>
-        {keys.isError ? <ProblemNotice className="m-4" error={keys.error} action={<Button onClick={() => keys.refetch()}>Try again</Button>} /> : null}
+        {keys.isError ? (
+          <ProblemNotice
+            className="m-4"
+            error={keys.error}
+            action={<Button onClick={() => keys.refetch()}>Try again</Button>}
+          />
+        ) : null}
         {keys.isPending ? <SkeletonRows rows={10} /> : null}
         {keys.data?.items.length === 0 ? (
           <Empty
@@ -65,7 +87,9 @@ export function KeysPage() {
               )
             }
           >
-            {isFiltered ? "Only active keys are listed unless another state is chosen." : "A key is made at the vendor for one developer, with limits, and handed over once."}
+            {isFiltered
+              ? "Only active keys are listed unless another state is chosen."
+              : "A key is made at the vendor for one developer, with limits, and handed over once."}
           </Empty>
         ) : null}
         {keys.data?.items.length ? (
@@ -74,10 +98,20 @@ export function KeysPage() {
               keys={keys.data.items}
               tools={<Export search={filters} />}
               renderSelected={(selected, clear) => (
-                <SelectedKeys keys={selected} onClear={clear} onBatch={(id) => navigate({ to: "/jobs/$id", params: { id } })} />
+                <SelectedKeys
+                  keys={selected}
+                  onClear={clear}
+                  onBatch={(id) => navigate({ to: "/jobs/$id", params: { id } })}
+                />
               )}
             />
-            <Pager shown={keys.data.items.length} noun="key" next={keys.data.next} cursor={search.cursor} onCursor={(cursor) => navigate({ to: "/keys", search: { ...search, cursor } })} />
+            <Pager
+              shown={keys.data.items.length}
+              noun="key"
+              next={keys.data.next}
+              cursor={search.cursor}
+              onCursor={(cursor) => navigate({ to: "/keys", search: { ...search, cursor } })}
+            />
           </>
         ) : null}
       </Card>
@@ -86,8 +120,25 @@ export function KeysPage() {
 }
 
 const exported: readonly (keyof KeyView)[] = [
-  "id", "developer_name", "developer_id", "team", "vendor", "status", "key_hint", "project_name", "description", "budget_limit_usd",
-  "rate_limit_rpm", "expires_at", "created_at", "activated_at", "claimed_at", "revoked_at", "status_reason", "workspace_id", "simulated",
+  "id",
+  "developer_name",
+  "developer_id",
+  "team",
+  "vendor",
+  "status",
+  "key_hint",
+  "project_name",
+  "description",
+  "budget_limit_usd",
+  "rate_limit_rpm",
+  "expires_at",
+  "created_at",
+  "activated_at",
+  "claimed_at",
+  "revoked_at",
+  "status_reason",
+  "workspace_id",
+  "simulated",
 ];
 
 /** What is listed, all pages of it; never a key itself, which nobody has. */

@@ -29,7 +29,9 @@ export function OverviewPage() {
   const newest = useQuery(keysQuery({ status: "all" }, 5));
   const disputes = useQuery(auditQuery({ action: "key.claim_disputed" }, 3));
   const data = stats.data;
-  const isEmpty = newest.data?.items.length === 0 || (newest.data !== undefined && newest.data.next === null && newest.data.items.every((key) => !key.claimed_at));
+  const isEmpty =
+    newest.data?.items.length === 0 ||
+    (newest.data !== undefined && newest.data.next === null && newest.data.items.every((key) => !key.claimed_at));
   const recent = disputes.data?.items.filter((event) => Date.parse(event.created_at) > Date.now() - weekMs) ?? [];
 
   return (
@@ -48,7 +50,11 @@ export function OverviewPage() {
           tone="bad"
           title="Somebody says that a key was taken by somebody else"
           action={
-            <Link className={buttonClass("danger", "sm")} to="/keys/$id" params={{ id: KeyId.parse(event.resource_id) }}>
+            <Link
+              className={buttonClass("danger", "sm")}
+              to="/keys/$id"
+              params={{ id: KeyId.parse(event.resource_id) }}
+            >
               See the key and revoke it
             </Link>
           }
@@ -67,9 +73,21 @@ export function OverviewPage() {
       ) : null}
       <dl className="grid grid-cols-2 gap-3 lg:grid-cols-4">
         <Figure label="Active keys" value={data?.active_keys} to="/keys" />
-        <Figure label="Jobs that wait for a person" value={data?.jobs_waiting_for_a_person} to="/jobs" search={{ status: "waiting_for_input" }} warn />
+        <Figure
+          label="Jobs that wait for a person"
+          value={data?.jobs_waiting_for_a_person}
+          to="/jobs"
+          search={{ status: "waiting_for_input" }}
+          warn
+        />
         <Figure label="Expire within a week" value={data?.keys_expiring_within_7_days} to="/keys" warn />
-        <Figure label="Revocations overdue" value={data?.revocations_overdue} to="/keys" search={{ status: "revoking" }} bad />
+        <Figure
+          label="Revocations overdue"
+          value={data?.revocations_overdue}
+          to="/keys"
+          search={{ status: "revoking" }}
+          bad
+        />
       </dl>
       <div className="grid items-start gap-5 lg:grid-cols-3">
         <Card>
@@ -79,7 +97,13 @@ export function OverviewPage() {
               empty="No active keys yet."
               bars={Object.entries(data.keys_by_vendor).map(([id, n]) => {
                 const vendor = VendorId.safeParse(id);
-                return { id, n, to: "/keys", search: { vendor: id }, label: vendor.success ? <VendorName vendor={vendor.data} /> : id };
+                return {
+                  id,
+                  n,
+                  to: "/keys",
+                  search: { vendor: id },
+                  label: vendor.success ? <VendorName vendor={vendor.data} /> : id,
+                };
               })}
             />
           ) : (
@@ -88,7 +112,20 @@ export function OverviewPage() {
         </Card>
         <Card>
           <CardHead title="Keys by team" />
-          {data ? <Bars empty="No active keys yet." bars={Object.entries(data.keys_by_team).map(([id, n]) => ({ id, n, label: id, to: "/developers", search: { team: id } }))} /> : <Waiting />}
+          {data ? (
+            <Bars
+              empty="No active keys yet."
+              bars={Object.entries(data.keys_by_team).map(([id, n]) => ({
+                id,
+                n,
+                label: id,
+                to: "/developers",
+                search: { team: id },
+              }))}
+            />
+          ) : (
+            <Waiting />
+          )}
         </Card>
         <Card>
           <CardHead
@@ -155,7 +192,13 @@ const Figure = ({ label, value, to, search = {}, warn, bad }: FigureProps) => (
         {label}
       </Link>
     </dt>
-    <dd className={cn("mt-1 text-2xl font-semibold tracking-tight tabular-nums", value && warn ? "text-warn" : "", value && bad ? "text-bad" : "")}>
+    <dd
+      className={cn(
+        "mt-1 text-2xl font-semibold tracking-tight tabular-nums",
+        value && warn ? "text-warn" : "",
+        value && bad ? "text-bad" : "",
+      )}
+    >
       {value === undefined ? <Skeleton className="my-1 h-6 w-12" /> : count(value)}
     </dd>
   </div>

@@ -7,8 +7,8 @@ import { Field, Input, Select } from "../components/ui/field.tsx";
 import { ProblemNotice } from "../components/ui/notice.tsx";
 import { Time } from "../components/ui/time.tsx";
 import { changePassword, healthQuery, meQuery } from "../data/auth.ts";
-import { words } from "../lib/format.ts";
 import { useForm } from "../lib/form.ts";
+import { words } from "../lib/format.ts";
 import { setTheme, themes, useTheme } from "../lib/theme.ts";
 import { toast } from "../lib/toasts.ts";
 
@@ -29,7 +29,12 @@ export function SettingsPage() {
           <div className="border-t border-line p-4">
             <Field label="Colours">
               {(aria) => (
-                <Select {...aria} className="max-w-48" value={theme} onChange={(event) => setTheme(themes.find((name) => name === event.target.value) ?? "system")}>
+                <Select
+                  {...aria}
+                  className="max-w-48"
+                  value={theme}
+                  onChange={(event) => setTheme(themes.find((name) => name === event.target.value) ?? "system")}
+                >
                   {themes.map((name) => (
                     <option key={name} value={name}>
                       {words(name)}
@@ -83,6 +88,7 @@ function PasswordForm() {
   });
   return (
     <form
+      noValidate
       className="flex flex-col gap-4 p-4"
       onSubmit={(event) => {
         event.preventDefault();
@@ -90,10 +96,26 @@ function PasswordForm() {
       }}
     >
       <Field label="Current password" error={form.errors.current_password ? "Needed" : undefined}>
-        {(aria) => <Input {...aria} type="password" autoComplete="current-password" value={form.values.current_password} onChange={(event) => form.set("current_password", event.target.value)} />}
+        {(aria) => (
+          <Input
+            {...aria}
+            type="password"
+            autoComplete="current-password"
+            value={form.values.current_password}
+            onChange={(event) => form.set("current_password", event.target.value)}
+          />
+        )}
       </Field>
       <Field label="New password" help="12 characters or more" error={form.errors.new_password}>
-        {(aria) => <Input {...aria} type="password" autoComplete="new-password" value={form.values.new_password} onChange={(event) => form.set("new_password", event.target.value)} />}
+        {(aria) => (
+          <Input
+            {...aria}
+            type="password"
+            autoComplete="new-password"
+            value={form.values.new_password}
+            onChange={(event) => form.set("new_password", event.target.value)}
+          />
+        )}
       </Field>
       {form.problem ? <ProblemNotice error={form.problem} /> : null}
       <Button type="submit" variant="primary" className="self-start" isBusy={form.isBusy}>

@@ -25,7 +25,9 @@ export function SignInPage() {
             }}
           />
         </div>
-        <p className="mt-4 text-center text-[0.8125rem] text-ink-3">The first account is made at the start from ADMIN_EMAIL and ADMIN_PASSWORD; npm start prints it.</p>
+        <p className="mt-4 text-center text-[0.8125rem] text-ink-3">
+          The first account is made at the start from ADMIN_EMAIL and ADMIN_PASSWORD; npm start prints it.
+        </p>
       </div>
     </main>
   );

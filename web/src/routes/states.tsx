@@ -1,9 +1,7 @@
 import { Compass } from "lucide-react";
-import { buttonClass } from "../components/ui/button.tsx";
-import { Empty } from "../components/ui/empty.tsx";
+import { Button, buttonClass } from "../components/ui/button.tsx";
 import { ProblemNotice } from "../components/ui/notice.tsx";
 import { SkeletonRows } from "../components/ui/skeleton.tsx";
-import { Button } from "../components/ui/button.tsx";
 
 export const Pending = () => (
   <div className="mx-auto w-full max-w-6xl px-4 py-8 sm:px-8">
@@ -26,18 +24,13 @@ export const Failed = ({ error, reset }: { error: unknown; reset?: () => void })
 );
 
 export const NotFound = () => (
-  <div className="mx-auto max-w-xl py-16">
+  <div className="mx-auto flex max-w-xl flex-col items-center px-4 py-20 text-center">
     <title>Not found · KeyGate</title>
-    <Empty
-      icon={Compass}
-      title="There is nothing at this address"
-      action={
-        <a className={buttonClass()} href="/">
-          To the overview
-        </a>
-      }
-    >
-      It may have been mistyped, or it belongs to another KeyGate.
-    </Empty>
+    <Compass aria-hidden className="size-8 text-ink-3" />
+    <h1 className="mt-4 text-lg font-semibold">There is nothing at this address</h1>
+    <p className="mt-1 text-ink-2">It may have been mistyped, or it belongs to another KeyGate.</p>
+    <a className={buttonClass("secondary", "md", "mt-5")} href="/">
+      To the overview
+    </a>
   </div>
 );

@@ -43,7 +43,13 @@ export function VendorPage() {
       setChecking(false);
     }
   };
-  const limits = Object.entries(contract.limits).map(([limit, sheet]) => ({ limit, requested: [] as string[], enforced_by: sheet.enforcedBy, delay: sheet.delay, fine_print: sheet.finePrint }));
+  const limits = Object.entries(contract.limits).map(([limit, sheet]) => ({
+    limit,
+    requested: [] as string[],
+    enforced_by: sheet.enforcedBy,
+    delay: sheet.delay,
+    fine_print: sheet.finePrint,
+  }));
 
   return (
     <Page
@@ -68,8 +74,15 @@ export function VendorPage() {
       {report ? <CheckFindings report={report} /> : null}
       <div className="grid items-start gap-5 lg:grid-cols-2">
         <Card>
-          <CardHead title={view ? "Replace the credential" : "Set it up"} note="Encrypted before it is stored, and never shown again." />
-          {vendors.isPending ? <SkeletonRows rows={4} /> : <VendorForm key={view ? "known" : "new"} vendor={vendor} configured={view} />}
+          <CardHead
+            title={view ? "Replace the credential" : "Set it up"}
+            note="Encrypted before it is stored, and never shown again."
+          />
+          {vendors.isPending ? (
+            <SkeletonRows rows={4} />
+          ) : (
+            <VendorForm key={view ? "known" : "new"} vendor={vendor} configured={view} />
+          )}
         </Card>
         <Card>
           <CardHead title="What it enforces" note="From the vendor's documentation and behaviour, not from wishes" />
@@ -92,7 +105,11 @@ export function VendorPage() {
         >
           {view.active_keys > 0 ? (
             <Notice tone="bad" title={`${view.active_keys} of its keys still work`}>
-              Without the credential KeyGate can no longer revoke them. <Link className="underline" to="/keys" search={{ vendor }}>Revoke them first</Link>.
+              Without the credential KeyGate can no longer revoke them.{" "}
+              <Link className="underline" to="/keys" search={{ vendor }}>
+                Revoke them first
+              </Link>
+              .
             </Notice>
           ) : (
             <p>The stored credential is deleted. Keys can be made there again once it is set up anew.</p>

@@ -1,5 +1,5 @@
-import { type VendorId, vendorIds } from "@keygate/shared/contracts/vendors/registry";
 import type { VendorView } from "@keygate/shared/contracts/vendors";
+import { type VendorId, vendorIds } from "@keygate/shared/contracts/vendors/registry";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { HealthBadge } from "../components/health.tsx";
@@ -52,7 +52,9 @@ function VendorCard({ vendor, view }: { vendor: VendorId; view: VendorView | und
         ))}
       </dl>
       <div className="flex flex-wrap items-center justify-between gap-2 border-t border-line px-4 py-3">
-        <span className="text-[0.8125rem] text-ink-3">{view ? `${plural(view.active_keys, "active key")} · ${view.admin_key_hint}` : "Not set up"}</span>
+        <span className="text-[0.8125rem] text-ink-3">
+          {view ? `${plural(view.active_keys, "active key")} · ${view.admin_key_hint}` : "Not set up"}
+        </span>
         <Link className={buttonClass(view ? "secondary" : "primary", "sm")} to="/vendors/$vendor" params={{ vendor }}>
           {view ? "Open" : "Set up"}
         </Link>

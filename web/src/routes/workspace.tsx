@@ -27,7 +27,11 @@ import { toast, toastProblem } from "../lib/toasts.ts";
 import { NotFound } from "./states.tsx";
 
 const route = getRouteApi("/app/workspaces/$id");
-const refresh = () => Promise.all([queryClient.invalidateQueries({ queryKey: ["workspaces"] }), queryClient.invalidateQueries({ queryKey: ["developers"] })]);
+const refresh = () =>
+  Promise.all([
+    queryClient.invalidateQueries({ queryKey: ["workspaces"] }),
+    queryClient.invalidateQueries({ queryKey: ["developers"] }),
+  ]);
 
 export function WorkspacePage() {
   const { id } = route.useParams();
@@ -37,7 +41,8 @@ export function WorkspacePage() {
   const [open, setOpen] = useState<"edit" | "archive" | "add" | null>(null);
   const close = () => setOpen(null);
   if (isNotFound(found.error)) return <NotFound />;
-  if (!found.data) return <Page title="Workspace">{found.isError ? <ProblemNotice error={found.error} /> : <SkeletonRows />}</Page>;
+  if (!found.data)
+    return <Page title="Workspace">{found.isError ? <ProblemNotice error={found.error} /> : <SkeletonRows />}</Page>;
   const workspace = found.data;
   const archived = workspace.is_archived ? "Archived" : null;
   return (
@@ -58,7 +63,9 @@ export function WorkspacePage() {
       <Card>
         <Facts>
           <Fact label="Budgets of its keys">{dollars(workspace.total_budget_allocated)} a month</Fact>
-          <Fact label="Limit">{workspace.spend_limit === null ? "None" : `${dollars(workspace.spend_limit)} a month`}</Fact>
+          <Fact label="Limit">
+            {workspace.spend_limit === null ? "None" : `${dollars(workspace.spend_limit)} a month`}
+          </Fact>
           <Fact label="Requests a minute, at most">{workspace.rate_limit_rpm ?? "No limit"}</Fact>
         </Facts>
       </Card>
@@ -72,7 +79,11 @@ export function WorkspacePage() {
             </Link>
           }
         />
-        {keys.data?.items.length ? <KeyRows keys={keys.data.items} withDeveloper /> : <p className="p-4 text-ink-2">{keys.isPending ? "…" : "No active key belongs to it."}</p>}
+        {keys.data?.items.length ? (
+          <KeyRows keys={keys.data.items} withDeveloper />
+        ) : (
+          <p className="p-4 text-ink-2">{keys.isPending ? "…" : "No active key belongs to it."}</p>
+        )}
       </Card>
       <WorkspaceDialog isOpen={open === "edit"} onClose={close} workspace={workspace} onDone={close} />
       <Dialog isOpen={open === "add"} onClose={close} title="Add a member">
@@ -148,7 +159,12 @@ function Members({ id, archived, onAdd }: { id: WorkspaceId; archived: string | 
                 <Td className="text-ink-2">{member.email}</Td>
                 <Td>{member.role}</Td>
                 <Td className="text-right">
-                  <Button size="sm" variant="ghost" aria-label={`Remove ${member.name}`} onClick={() => remove(member.developer_id, member.name)}>
+                  <Button
+                    size="sm"
+                    variant="ghost"
+                    aria-label={`Remove ${member.name}`}
+                    onClick={() => remove(member.developer_id, member.name)}
+                  >
                     Remove
                   </Button>
                 </Td>
@@ -181,7 +197,9 @@ function AddMember({ id, onClose }: { id: WorkspaceId; onClose(): void }) {
   };
   return (
     <div className="flex flex-col gap-4">
-      <Field label="Developer">{(aria) => <DeveloperPicker aria={aria} value={developerId} onChange={setDeveloperId} />}</Field>
+      <Field label="Developer">
+        {(aria) => <DeveloperPicker aria={aria} value={developerId} onChange={setDeveloperId} />}
+      </Field>
       <Field label="Role">
         {(aria) => (
           <Select {...aria} value={role} onChange={(event) => setRole(event.target.value)}>

@@ -27,7 +27,10 @@ export function WorkspacesPage() {
       note="Groups of developers with a budget and a rate of their own."
       action={
         <>
-          <Button aria-pressed={archived} onClick={() => navigate({ to: "/workspaces", search: archived ? {} : { archived: true } })}>
+          <Button
+            aria-pressed={archived}
+            onClick={() => navigate({ to: "/workspaces", search: archived ? {} : { archived: true } })}
+          >
             {archived ? "Hide archived" : "Show archived"}
           </Button>
           <Button variant="primary" onClick={() => setNew(true)}>
@@ -44,7 +47,15 @@ export function WorkspacesPage() {
       ) : null}
       {items?.length === 0 ? (
         <Card>
-          <Empty icon={Boxes} title="No workspaces yet" action={<Button variant="primary" onClick={() => setNew(true)}>Make the first</Button>}>
+          <Empty
+            icon={Boxes}
+            title="No workspaces yet"
+            action={
+              <Button variant="primary" onClick={() => setNew(true)}>
+                Make the first
+              </Button>
+            }
+          >
             Not needed for a first key. They help when a team shares a budget that the sum of its keys may not pass.
           </Empty>
         </Card>
@@ -53,10 +64,17 @@ export function WorkspacesPage() {
         {items?.map((workspace) => {
           const { spend_limit: limit, total_budget_allocated: used } = workspace;
           return (
-            <li key={workspace.id} className="relative rounded-lg border border-line bg-surface p-4 hover:border-line-strong">
+            <li
+              key={workspace.id}
+              className="relative rounded-lg border border-line bg-surface p-4 hover:border-line-strong"
+            >
               <div className="flex items-center gap-2.5">
                 <span aria-hidden className="size-3 rounded-full" style={{ background: workspace.color }} />
-                <Link to="/workspaces/$id" params={{ id: workspace.id }} className="font-semibold after:absolute after:inset-0">
+                <Link
+                  to="/workspaces/$id"
+                  params={{ id: workspace.id }}
+                  className="font-semibold after:absolute after:inset-0"
+                >
                   {workspace.name}
                 </Link>
                 {workspace.is_archived ? <Badge>archived</Badge> : null}
@@ -80,7 +98,11 @@ export function WorkspacesPage() {
           );
         })}
       </ul>
-      <WorkspaceDialog isOpen={isNew} onClose={() => setNew(false)} onDone={({ id }) => navigate({ to: "/workspaces/$id", params: { id } })} />
+      <WorkspaceDialog
+        isOpen={isNew}
+        onClose={() => setNew(false)}
+        onDone={({ id }) => navigate({ to: "/workspaces/$id", params: { id } })}
+      />
     </Page>
   );
 }

@@ -4,6 +4,7 @@ import { jobRows } from "@keygate/shared/db/jobs";
 import { keyRows } from "@keygate/shared/db/keys";
 import type { JobError } from "@keygate/shared/db/schema";
 import { KeyGateError, must } from "@keygate/shared/errors";
+import { observeStep } from "../metrics.ts";
 import { runSteps, undoSteps } from "../saga/run.ts";
 import type { SagaState } from "../saga/step.ts";
 import { actorOf } from "./actor.ts";
@@ -65,8 +66,10 @@ async function runForward(ctx: JobContext, work: SagaWork): Promise<SagaState> {
       // The last moment to stop before there is a key.
       if (step.delivers && (await jobRows(deps.db).cancelRequested(lease))) throw cancelled(null);
     },
-    onStep: (step, event, durationMs) =>
-      deps.log.debug({ jobId: job.id, vendor: job.vendor, step, durationMs }, `saga.step_${event}`),
+    onStep: (step, event, durationMs) => {
+      observeStep(job.vendor, step, event, durationMs);
+      deps.log.debug({ jobId: job.id, vendor: job.vendor, step, durationMs }, `saga.step_${event}`);
+    },
   });
 }
 

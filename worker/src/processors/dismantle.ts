@@ -24,7 +24,7 @@ const lastWithResources = (lineage: readonly KeyRow[]) =>
 export async function dismantleIfUnused(tx: Tx, lineageId: KeyId, actor: Actor): Promise<JobRow[]> {
   const lineage = await keyRows(tx).lockLineage(lineageId);
   const key = lastWithResources(lineage);
-  if (!key || lineage.some(isLive)) return [];
+  if (!key || lineage.some(isLive) || key.vendor_ref.sharesContainer === true) return [];
   return jobRows(tx).insert([
     { kind: "dismantle", input: { keyId: key.id }, vendor: key.vendor, keyId: key.id, actor },
   ]);

@@ -4,11 +4,14 @@ import { delayInQueueMaxMs, jobRows, type Lease } from "@keygate/shared/db/jobs"
 import { must } from "@keygate/shared/errors";
 import type { EntryHandler } from "@keygate/shared/queue";
 import type { WorkerDeps } from "../deps.ts";
+import { observeTry } from "../metrics.ts";
 import { checkVendor } from "./check-vendor.ts";
 import { deliverKey } from "./deliver-key.ts";
 import { dismantle } from "./dismantle.ts";
 import type { JobContext } from "./job-context.ts";
 import { type EntryOutcome, settleFailure } from "./outcome.ts";
+import { reconcile } from "./reconcile.ts";
+import { removeOrphan } from "./remove-orphan.ts";
 import { revokeKey } from "./revoke-key.ts";
 import { createSlots } from "./slots.ts";
 
@@ -21,6 +24,8 @@ const handlers = {
   revoke: revokeKey,
   dismantle,
   check: checkVendor,
+  reconcile,
+  remove_orphan: removeOrphan,
   // Its children do the work, and the last of them ends it.
   batch_revoke: async () => {},
 } as const satisfies Record<JobKind, Handler>;
@@ -66,9 +71,11 @@ export async function workJob(deps: WorkerDeps, jobId: Parameters<EntryHandler>[
   try {
     await handlers[job.kind](ctx);
     if (job.kind !== "check" && job.vendor) await deps.vendors.reportHealthy(job.vendor);
+    observeTry(job, "ended", Date.now() - begun);
     deps.log.info({ jobId, kind: job.kind, vendor: job.vendor, durationMs: Date.now() - begun }, "job.ended");
     return "done";
   } catch (error) {
+    observeTry(job, "failed", Date.now() - begun);
     const outcome = await settleFailure(ctx, error);
     return outcome === "compensate" ? await compensateNow(ctx) : outcome;
   } finally {

@@ -12,6 +12,7 @@ export type EntryOutcome = { againInMs: number } | "done";
 
 const backoffBaseMs = 500;
 const backoffMaxMs = 30_000;
+const credentialsFirstRetryMs = 3_000;
 const credentialsRetryMs = 60_000;
 /** A debt that fast tries did not settle is tried slowly, without end. */
 const slowRetryMs = 5 * 60_000;
@@ -30,6 +31,8 @@ const endsByFailing: Record<JobKind, boolean> = {
   dismantle: false,
   batch_revoke: true,
   check: true,
+  reconcile: true,
+  remove_orphan: false,
 };
 
 export function jobErrorOf(error: unknown): JobError {
@@ -88,7 +91,9 @@ export async function settleFailure(ctx: JobContext, error: unknown): Promise<En
   const facts = { jobId: job.id, kind: job.kind, vendor: job.vendor, attempt: job.attempts, code: words.code };
   const retryAfterMs = error instanceof KeyGateError ? error.retryAfterMs : undefined;
   deps.log[kind === "rate_limited" ? "info" : "warn"]({ ...facts, error }, "job.attempt_failed");
-  if (kind === "credentials") await deps.vendors.reportUnhealthy(must(job.vendor, "the job's vendor"), words.detail);
+  // A refusal that is new may be a slip of the vendor's; one that lasts needs a person, who wakes the jobs.
+  const refusedForMs =
+    kind === "credentials" ? await deps.vendors.reportUnhealthy(must(job.vendor, "the job's vendor"), words.detail) : 0;
 
   if (isUndoing) {
     const tries = job.undo_attempts + 1;
@@ -115,7 +120,8 @@ export async function settleFailure(ctx: JobContext, error: unknown): Promise<En
     case "credentials":
       return putBack({
         state: "waiting_for_vendor",
-        delayMs: credentialsRetryMs * (0.75 + Math.random() / 2),
+        delayMs:
+          Math.min(credentialsRetryMs, Math.max(credentialsFirstRetryMs, refusedForMs)) * (0.75 + Math.random() / 2),
         error: words,
         waiting: { reason: `The vendor refuses our credential: ${words.detail}`, instructions: null, link: null },
         countAttempt: false,

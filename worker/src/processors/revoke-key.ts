@@ -26,7 +26,8 @@ export async function revokeKey(ctx: JobContext): Promise<void> {
   const work = await openSagaWork(ctx);
   const { key, connection, saga, journal } = work;
   const others = (await keyRows(deps.db).lineage(key.lineage_id)).filter((other) => other.id !== key.id);
-  const last = !others.some(isNeeded);
+  // An adopted key may stand among others' keys, in something that was never ours to remove.
+  const last = key.vendor_ref.sharesContainer !== true && !others.some(isNeeded);
 
   await runSteps(connection.vendor.revoke(last), saga, key.vendor_ref as SagaState, journal, {
     settleMs: connection.settleMs,

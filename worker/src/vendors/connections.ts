@@ -6,6 +6,7 @@ import { vendorConfigRows } from "@keygate/shared/db/vendor-configs";
 import { KeyGateError } from "@keygate/shared/errors";
 import type { Log } from "@keygate/shared/log";
 import { openVendorSettings } from "@keygate/shared/vendor-settings";
+import { observeCall } from "../metrics.ts";
 import { createBreaker } from "./breaker.ts";
 import { createVendorHttp, type VendorHttp } from "./http.ts";
 import { createLimiter } from "./limiter.ts";
@@ -32,8 +33,8 @@ export interface VendorConnections {
   connectPaced(id: VendorId): Promise<PacedConnection>;
   /** The vendor accepted us: health says so from now on. */
   reportHealthy(id: VendorId): Promise<void>;
-  /** The vendor refused the credential, with its words. */
-  reportUnhealthy(id: VendorId, detail: string): Promise<void>;
+  /** The vendor refused the credential, with its words. Returns for how many milliseconds it has been doing so. */
+  reportUnhealthy(id: VendorId, detail: string): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -50,6 +51,7 @@ const throttleWindowMs = 60_000;
 
 export function openConnections(deps: { db: Db; keyring: Keyring; config: Config; log: Log }): VendorConnections {
   const { db, keyring, config, log } = deps;
+  const refusedSince = new Map<VendorId, number>();
   const open = new Map<VendorId, Opened>();
 
   const httpFor = (id: VendorId): VendorHttp =>
@@ -57,7 +59,10 @@ export function openConnections(deps: { db: Db; keyring: Keyring; config: Config
       timeoutMs: config.vendorCalls.timeoutMs,
       limiter: createLimiter(throttleWindowMs),
       breaker: createBreaker(),
-      onCall: (call) => log.debug({ vendor: id, ...call }, "vendor.call"),
+      onCall: (call) => {
+        observeCall(id, call.endpoint, call.status, call.durationMs);
+        log.debug({ vendor: id, ...call }, "vendor.call");
+      },
     });
 
   async function openFor(id: VendorId): Promise<Opened> {
@@ -109,17 +114,21 @@ export function openConnections(deps: { db: Db; keyring: Keyring; config: Config
     connect: async (id) => (await openFor(id)).connection,
     connectPaced: async (id) => (await openFor(id)).paced(),
     async reportHealthy(id) {
+      refusedSince.delete(id);
       const known = open.get(id);
       if (known?.health === "healthy") return;
       if (known) known.health = "healthy";
       if (await vendorConfigRows(db).setHealth(id, "healthy", null)) log.info({ vendor: id }, "vendor.healthy");
     },
     async reportUnhealthy(id, detail) {
+      const since = refusedSince.get(id) ?? Date.now();
+      refusedSince.set(id, since);
       const known = open.get(id);
       if (known) known.health = "unhealthy";
       if (await vendorConfigRows(db).setHealth(id, "unhealthy", detail)) {
         log.warn({ vendor: id, detail }, "vendor.unhealthy");
       }
+      return Date.now() - since;
     },
     async close() {
       await Promise.allSettled([...open.values()].map(({ http }) => http.close()));

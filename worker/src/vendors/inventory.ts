@@ -10,8 +10,8 @@ export interface Listed {
   name: string;
   /** Our mark: the key it was made for, or only a name that we may have given. Null when somebody else made it. */
   mark: { keyId: string | null } | null;
-  /** `removed`: archived or deleted; what is left is only there to be seen, or to be purged. */
-  state: "live" | "removed";
+  /** `leftover`: deleted, but something of it still stands and can be taken away. `gone`: archived for good. */
+  state: "live" | "leftover" | "gone";
   /** References as a key's row has them: what removing it starts from. */
   ref: Record<string, unknown>;
   /** What the list said beside that, for the look. */
@@ -84,9 +84,9 @@ export interface Inventory<Client> {
 }
 
 /** The value, or null where the vendor does not let us see it: a missing right must not stop a whole run. */
-export async function ifAllowed<T>(promise: Promise<T>): Promise<T | null> {
+export async function ifAllowed<T>(promise: Promise<T>): Promise<{ value: T } | null> {
   try {
-    return await promise;
+    return { value: await promise };
   } catch (error) {
     if (!(error instanceof KeyGateError)) throw error;
     const isForbidden = error.code === "vendor.refused_us" && error.facts.status === 403;

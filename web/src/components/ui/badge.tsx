@@ -11,9 +11,25 @@ const tones: Record<Tone, string> = {
   info: "bg-info-soft text-info border-info/25",
 };
 
-export function Badge({ tone = "neutral", dot = false, title, children }: { tone?: Tone; dot?: boolean; title?: string | undefined; children: ReactNode }) {
+export function Badge({
+  tone = "neutral",
+  dot = false,
+  title,
+  children,
+}: {
+  tone?: Tone;
+  dot?: boolean;
+  title?: string | undefined;
+  children: ReactNode;
+}) {
   return (
-    <span title={title} className={cn("inline-flex items-center gap-1.5 rounded-full border px-2 py-px text-xs font-medium whitespace-nowrap", tones[tone])}>
+    <span
+      title={title}
+      className={cn(
+        "inline-flex items-center gap-1.5 rounded-full border px-2 py-px text-xs font-medium whitespace-nowrap",
+        tones[tone],
+      )}
+    >
       {dot ? <span aria-hidden className="size-1.5 rounded-full bg-current" /> : null}
       {children}
     </span>

@@ -13,7 +13,11 @@ const sizes = {
   icon: "size-9 justify-center",
 } as const;
 
-export const buttonClass = (variant: keyof typeof variants = "secondary", size: keyof typeof sizes = "md", className?: string) =>
+export const buttonClass = (
+  variant: keyof typeof variants = "secondary",
+  size: keyof typeof sizes = "md",
+  className?: string,
+) =>
   cn(
     "inline-flex shrink-0 items-center justify-center rounded-md border font-medium whitespace-nowrap select-none transition-colors",
     "disabled:opacity-55 aria-disabled:opacity-55 [&_svg]:size-4 [&_svg]:shrink-0",
@@ -32,7 +36,17 @@ export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   children: ReactNode;
 }
 
-export function Button({ variant, size, isBusy = false, reason, className, onClick, children, type = "button", ...rest }: ButtonProps) {
+export function Button({
+  variant,
+  size,
+  isBusy = false,
+  reason,
+  className,
+  onClick,
+  children,
+  type = "button",
+  ...rest
+}: ButtonProps) {
   const isOff = isBusy || Boolean(reason);
   return (
     <button
@@ -47,7 +61,9 @@ export function Button({ variant, size, isBusy = false, reason, className, onCli
         else onClick?.(event);
       }}
     >
-      {isBusy ? <span aria-hidden className="size-3.5 animate-spin rounded-full border-2 border-current border-r-transparent" /> : null}
+      {isBusy ? (
+        <span aria-hidden className="size-3.5 animate-spin rounded-full border-2 border-current border-r-transparent" />
+      ) : null}
       {children}
     </button>
   );

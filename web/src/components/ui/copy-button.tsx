@@ -25,7 +25,9 @@ export function CopyButton({ text, label = "Copy", onCopied, size = "sm", ...res
   return (
     <Button {...rest} size={size} onClick={copy}>
       <Icon aria-hidden />
-      <span aria-live="polite">{{ idle: label, copied: "Copied", refused: "The browser refused: select and copy" }[state]}</span>
+      <span aria-live="polite">
+        {{ idle: label, copied: "Copied", refused: "The browser refused: select and copy" }[state]}
+      </span>
     </Button>
   );
 }

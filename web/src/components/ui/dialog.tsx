@@ -40,7 +40,10 @@ export function Dialog({ isOpen, onClose, title, description, children, classNam
             </header>
             <div className="px-5 pt-4 pb-5">{children}</div>
             {isModalOnly ? null : (
-              <Radix.Close className="absolute top-3 right-3 rounded-md p-2 text-ink-3 hover:bg-sunken hover:text-ink" aria-label="Close">
+              <Radix.Close
+                className="absolute top-3 right-3 rounded-md p-2 text-ink-3 hover:bg-sunken hover:text-ink"
+                aria-label="Close"
+              >
                 <X className="size-4" />
               </Radix.Close>
             )}

@@ -34,7 +34,15 @@ export function Notice({ tone = "info", title, children, action, role, className
 }
 
 /** What went wrong, in the API's own words, with what to do next. */
-export function ProblemNotice({ error, action, className }: { error: unknown; action?: ReactNode; className?: string }) {
+export function ProblemNotice({
+  error,
+  action,
+  className,
+}: {
+  error: unknown;
+  action?: ReactNode;
+  className?: string;
+}) {
   const problem = asProblem(error);
   const { title, detail, errors } = problem.details;
   const step = nextStep(problem);

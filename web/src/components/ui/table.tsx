@@ -10,8 +10,15 @@ export const Table = ({ label, children }: { label: string; children: ReactNode 
 );
 
 export const Th = ({ className, ...rest }: ThHTMLAttributes<HTMLTableCellElement>) => (
-  <th scope="col" {...rest} className={cn("h-9 border-b border-line px-4 text-xs font-medium whitespace-nowrap text-ink-3", className)} />
+  <th
+    scope="col"
+    {...rest}
+    className={cn("h-9 border-b border-line px-4 text-xs font-medium whitespace-nowrap text-ink-3", className)}
+  />
 );
 export const Td = ({ className, ...rest }: TdHTMLAttributes<HTMLTableCellElement>) => (
-  <td {...rest} className={cn("h-11 border-b border-line px-4 py-1.5 align-middle", className)} />
+  <td
+    {...rest}
+    className={cn("h-11 border-b border-line px-4 [tr:last-child>&]:border-b-0 py-1.5 align-middle", className)}
+  />
 );

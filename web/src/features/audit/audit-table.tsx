@@ -28,7 +28,13 @@ export function AuditTable({ events, onFilter }: AuditTableProps) {
               onClick={() => setOpened(isOpen ? null : event.id)}
               className="flex w-full items-baseline gap-3 px-4 py-2.5 text-left select-text hover:bg-sunken/60 focus-visible:outline-offset-[-2px]"
             >
-              <ChevronRight aria-hidden className={cn("size-3.5 shrink-0 translate-y-0.5 text-ink-3 transition-transform", isOpen && "rotate-90")} />
+              <ChevronRight
+                aria-hidden
+                className={cn(
+                  "size-3.5 shrink-0 translate-y-0.5 text-ink-3 transition-transform",
+                  isOpen && "rotate-90",
+                )}
+              />
               <span className="min-w-0 flex-1 [overflow-wrap:anywhere]">{sentenceOf(event)}</span>
               <span className="hidden font-mono text-xs text-ink-3 sm:inline">{event.action}</span>
               <span className="text-[0.8125rem] text-ink-3">
@@ -60,7 +66,9 @@ function Details({ event, onFilter }: { event: AuditEvent; onFilter: AuditTableP
         {Object.entries(event.details).map(([name, value]) => (
           <div key={name} className="contents">
             <dt className="text-ink-3">{words(name)}</dt>
-            <dd className="[overflow-wrap:anywhere]">{typeof value === "object" && value !== null ? <code>{JSON.stringify(value)}</code> : String(value)}</dd>
+            <dd className="[overflow-wrap:anywhere]">
+              {typeof value === "object" && value !== null ? <code>{JSON.stringify(value)}</code> : String(value)}
+            </dd>
           </div>
         ))}
       </dl>
@@ -81,7 +89,13 @@ function Details({ event, onFilter }: { event: AuditEvent; onFilter: AuditTableP
 
 function Subject({ event }: { event: AuditEvent }) {
   const { resource_type: type, resource_id: id } = event;
-  const to = { key: `/keys/${id}`, job: `/jobs/${id}`, developer: `/developers/${id}`, workspace: `/workspaces/${id}`, vendor: `/vendors/${id}` }[type];
+  const to = {
+    key: `/keys/${id}`,
+    job: `/jobs/${id}`,
+    developer: `/developers/${id}`,
+    workspace: `/workspaces/${id}`,
+    vendor: `/vendors/${id}`,
+  }[type];
   const text = `${type} ${id}`;
   return to && id !== "none" ? (
     <Link className="underline" to={to}>

@@ -1,4 +1,9 @@
-import { CreateDeveloper, developerRoles, type DeveloperView, UpdateDeveloper } from "@keygate/shared/contracts/developers";
+import {
+  CreateDeveloper,
+  type DeveloperView,
+  developerRoles,
+  UpdateDeveloper,
+} from "@keygate/shared/contracts/developers";
 import { Button } from "../../components/ui/button.tsx";
 import { Dialog, DialogFoot } from "../../components/ui/dialog.tsx";
 import { Field, Input, Select } from "../../components/ui/field.tsx";
@@ -13,8 +18,17 @@ interface DialogProps {
   onClose(): void;
 }
 
-export const RegisterDialog = ({ isOpen, onClose, onDone }: DialogProps & { onDone(developer: DeveloperView): void }) => (
-  <Dialog isOpen={isOpen} onClose={onClose} title="Register a developer" description="Whoever gets keys. They need no account here.">
+export const RegisterDialog = ({
+  isOpen,
+  onClose,
+  onDone,
+}: DialogProps & { onDone(developer: DeveloperView): void }) => (
+  <Dialog
+    isOpen={isOpen}
+    onClose={onClose}
+    title="Register a developer"
+    description="Whoever gets keys. They need no account here."
+  >
     <RegisterForm onClose={onClose} onDone={onDone} />
   </Dialog>
 );
@@ -33,6 +47,7 @@ function RegisterForm({ onClose, onDone }: { onClose(): void; onDone(developer: 
   });
   return (
     <form
+      noValidate
       className="flex flex-col gap-4"
       onSubmit={(event) => {
         event.preventDefault();
@@ -40,14 +55,38 @@ function RegisterForm({ onClose, onDone }: { onClose(): void; onDone(developer: 
       }}
     >
       <Field label="Name" error={form.errors.name}>
-        {(aria) => <Input {...aria} autoFocus autoComplete="off" value={form.values.name} onChange={(event) => form.set("name", event.target.value)} />}
+        {(aria) => (
+          <Input
+            {...aria}
+            autoFocus
+            autoComplete="off"
+            value={form.values.name}
+            onChange={(event) => form.set("name", event.target.value)}
+          />
+        )}
       </Field>
       <Field label="E-mail" error={form.errors.email}>
-        {(aria) => <Input {...aria} type="email" autoComplete="off" value={form.values.email} onChange={(event) => form.set("email", event.target.value)} />}
+        {(aria) => (
+          <Input
+            {...aria}
+            type="email"
+            autoComplete="off"
+            value={form.values.email}
+            onChange={(event) => form.set("email", event.target.value)}
+          />
+        )}
       </Field>
       <div className="grid gap-4 sm:grid-cols-2">
         <Field label="Team" optional error={form.errors.team}>
-          {(aria) => <Input {...aria} autoComplete="off" placeholder="default" value={form.values.team} onChange={(event) => form.set("team", event.target.value)} />}
+          {(aria) => (
+            <Input
+              {...aria}
+              autoComplete="off"
+              placeholder="default"
+              value={form.values.team}
+              onChange={(event) => form.set("team", event.target.value)}
+            />
+          )}
         </Field>
         <Field label="Role" help="In your organization; it grants nothing here." error={form.errors.role}>
           {(aria) => (
@@ -93,6 +132,7 @@ function EditForm({ onClose, developer }: { onClose(): void; developer: Develope
   });
   return (
     <form
+      noValidate
       className="flex flex-col gap-4"
       onSubmit={(event) => {
         event.preventDefault();
@@ -101,7 +141,14 @@ function EditForm({ onClose, developer }: { onClose(): void; developer: Develope
     >
       {(["name", "email", "team"] as const).map((field) => (
         <Field key={field} label={{ name: "Name", email: "E-mail", team: "Team" }[field]} error={form.errors[field]}>
-          {(aria) => <Input {...aria} autoComplete="off" value={form.values[field]} onChange={(event) => form.set(field, event.target.value)} />}
+          {(aria) => (
+            <Input
+              {...aria}
+              autoComplete="off"
+              value={form.values[field]}
+              onChange={(event) => form.set(field, event.target.value)}
+            />
+          )}
         </Field>
       ))}
       {form.problem ? <ProblemNotice error={form.problem} /> : null}

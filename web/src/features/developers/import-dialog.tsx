@@ -22,7 +22,8 @@ interface Line {
 }
 
 const names = ["name", "email", "team", "role"] as const;
-const headerOf = (cell: string) => names.find((name) => name === cell.toLowerCase().replace("-", "").replace("e mail", "email").trim());
+const headerOf = (cell: string) =>
+  names.find((name) => name === cell.toLowerCase().replace("-", "").replace("e mail", "email").trim());
 
 function readLines(text: string): Line[] {
   const rows = parseCsv(text);
@@ -45,7 +46,13 @@ function readLines(text: string): Line[] {
 }
 
 export const ImportDialog = ({ isOpen, onClose }: { isOpen: boolean; onClose(): void }) => (
-  <Dialog isOpen={isOpen} onClose={onClose} title="Import developers" description="From CSV with the columns name, email, team and role; the last two may be missing." className="max-w-3xl">
+  <Dialog
+    isOpen={isOpen}
+    onClose={onClose}
+    title="Import developers"
+    description="From CSV with the columns name, email, team and role; the last two may be missing."
+    className="max-w-3xl"
+  >
     <ImportBody onClose={onClose} />
   </Dialog>
 );
@@ -71,7 +78,9 @@ function ImportBody({ onClose }: { onClose(): void }) {
         outcome = problem.code === "developer.email_taken" ? "known" : "failed";
         fault = problem.message;
       }
-      setLines((before) => before?.map((each) => (each.number === line.number ? { ...each, outcome, fault } : each)) ?? null);
+      setLines(
+        (before) => before?.map((each) => (each.number === line.number ? { ...each, outcome, fault } : each)) ?? null,
+      );
     }
     setBusy(false);
     await queryClient.invalidateQueries({ queryKey: ["developers"] });
@@ -96,11 +105,22 @@ function ImportBody({ onClose }: { onClose(): void }) {
         </Field>
         <Field label="Or its text">
           {(aria) => (
-            <Textarea {...aria} rows={7} className="font-mono text-[0.8125rem]" placeholder={"name,email,team\nAda Lovelace,ada@example.com,research"} value={text} onChange={(event) => setText(event.target.value)} />
+            <Textarea
+              {...aria}
+              rows={7}
+              className="font-mono text-[0.8125rem]"
+              placeholder={"name,email,team\nAda Lovelace,ada@example.com,research"}
+              value={text}
+              onChange={(event) => setText(event.target.value)}
+            />
           )}
         </Field>
         <DialogFoot>
-          <Button variant="primary" reason={text.trim() ? null : "Choose a file or paste its text"} onClick={() => setLines(readLines(text))}>
+          <Button
+            variant="primary"
+            reason={text.trim() ? null : "Choose a file or paste its text"}
+            onClick={() => setLines(readLines(text))}
+          >
             See what will happen
           </Button>
         </DialogFoot>
@@ -109,8 +129,18 @@ function ImportBody({ onClose }: { onClose(): void }) {
   }
   return (
     <div className="flex flex-col gap-4">
-      <Notice tone={good.length === lines.length ? "info" : "warn"} role="status" title={isBusy || done > 0 ? `${done} of ${good.length} done` : `${plural(good.length, "developer")} will be registered`}>
-        {lines.length - good.length > 0 ? `${plural(lines.length - good.length, "line")} cannot be used and will be left out.` : "Who is registered already stays as they are."}
+      <Notice
+        tone={good.length === lines.length ? "info" : "warn"}
+        role="status"
+        title={
+          isBusy || done > 0
+            ? `${done} of ${good.length} done`
+            : `${plural(good.length, "developer")} will be registered`
+        }
+      >
+        {lines.length - good.length > 0
+          ? `${plural(lines.length - good.length, "line")} cannot be used and will be left out.`
+          : "Who is registered already stays as they are."}
       </Notice>
       <div className="max-h-80 overflow-y-auto rounded-lg border border-line">
         <Table label="Lines of the file">
@@ -128,7 +158,8 @@ function ImportBody({ onClose }: { onClose(): void }) {
                 <Td>
                   {line.body ? (
                     <>
-                      {line.body.name} <span className="text-ink-3">{line.body.email}</span> <span className="text-ink-3">· {line.body.team}</span>
+                      {line.body.name} <span className="text-ink-3">{line.body.email}</span>{" "}
+                      <span className="text-ink-3">· {line.body.team}</span>
                     </>
                   ) : (
                     <span className="text-ink-3">{line.shown}</span>
@@ -157,7 +188,12 @@ function ImportBody({ onClose }: { onClose(): void }) {
             Done
           </Button>
         ) : (
-          <Button variant="primary" isBusy={isBusy} reason={good.length === 0 ? "No line can be used" : null} onClick={run}>
+          <Button
+            variant="primary"
+            isBusy={isBusy}
+            reason={good.length === 0 ? "No line can be used" : null}
+            onClick={run}
+          >
             Register {plural(good.length, "developer")}
           </Button>
         )}

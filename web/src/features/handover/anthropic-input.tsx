@@ -40,7 +40,10 @@ export function InputForm({ job }: { job: JobDetail }) {
           const copyable = /^Key name: (.+)$/.exec(text)?.[1] ?? /(curl .+?) and take the member/.exec(text)?.[1];
           return (
             <li key={line} className="flex gap-3">
-              <span aria-hidden className="grid size-6 shrink-0 place-items-center rounded-full bg-brand-soft text-xs font-semibold text-brand-strong">
+              <span
+                aria-hidden
+                className="grid size-6 shrink-0 place-items-center rounded-full bg-brand-soft text-xs font-semibold text-brand-strong"
+              >
                 {index + 1}
               </span>
               <span className="min-w-0 flex-1 pt-0.5 [overflow-wrap:anywhere]">{text}</span>
@@ -50,6 +53,7 @@ export function InputForm({ job }: { job: JobDetail }) {
         })}
       </ol>
       <form
+        noValidate
         className="flex flex-col gap-3 border-t border-line p-4"
         onSubmit={(event) => {
           event.preventDefault();
@@ -61,8 +65,21 @@ export function InputForm({ job }: { job: JobDetail }) {
             {job.error.detail}
           </Notice>
         ) : null}
-        <Field label="The key from the Console" error={form.errors.api_key} help="It travels sealed to the worker, is tried with one free call, and is handed over like any other.">
-          {(aria) => <Input {...aria} type="password" autoComplete="off" spellCheck={false} value={form.values.api_key} onChange={(event) => form.set("api_key", event.target.value)} />}
+        <Field
+          label="The key from the Console"
+          error={form.errors.api_key}
+          help="It travels sealed to the worker, is tried with one free call, and is handed over like any other."
+        >
+          {(aria) => (
+            <Input
+              {...aria}
+              type="password"
+              autoComplete="off"
+              spellCheck={false}
+              value={form.values.api_key}
+              onChange={(event) => form.set("api_key", event.target.value)}
+            />
+          )}
         </Field>
         {form.problem ? <ProblemNotice error={form.problem} /> : null}
         <Button type="submit" variant="primary" className="self-start" isBusy={form.isBusy}>

@@ -57,11 +57,18 @@ export function Claim({ id, privateHalf }: { id: JobId; privateHalf: string }) {
 
   return (
     <Card>
-      <CardHead title={`A key for ${developer_name}`} note={`From ${requested_by}`} action={<VendorName vendor={vendor} />} />
+      <CardHead
+        title={`A key for ${developer_name}`}
+        note={`From ${requested_by}`}
+        action={<VendorName vendor={vendor} />}
+      />
       <div className="flex flex-col gap-4 p-4">
         {state === "ready" ? (
           <>
-            <p>It is shown once, to whoever takes it first. Have the place ready where it goes; a password manager or a secret store is better than a file.</p>
+            <p>
+              It is shown once, to whoever takes it first. Have the place ready where it goes; a password manager or a
+              secret store is better than a file.
+            </p>
             {isWhole && canReceive() ? (
               <div className="flex flex-wrap items-center gap-3">
                 <Button variant="primary" isBusy={isBusy} onClick={take}>
@@ -75,7 +82,9 @@ export function Claim({ id, privateHalf }: { id: JobId; privateHalf: string }) {
               </div>
             ) : (
               <Notice tone="bad" title={isWhole ? "This page needs https" : "The link is not whole"}>
-                {isWhole ? "Browsers open sealed keys only over a secure connection." : "The part behind the # is missing or cut off. Copy the whole link, or ask for a new one."}
+                {isWhole
+                  ? "Browsers open sealed keys only over a secure connection."
+                  : "The part behind the # is missing or cut off. Copy the whole link, or ask for a new one."}
               </Notice>
             )}
           </>
@@ -126,7 +135,12 @@ function Taken({ id, privateHalf, at }: { id: JobId; privateHalf: string | null;
         tone="warn"
         title="This key has been taken already"
         action={
-          <Button variant="danger" isBusy={state === "busy"} reason={privateHalf ? null : "The part behind the # is missing"} onClick={tell}>
+          <Button
+            variant="danger"
+            isBusy={state === "busy"}
+            reason={privateHalf ? null : "The part behind the # is missing"}
+            onClick={tell}
+          >
             This was not me
           </Button>
         }

@@ -26,13 +26,17 @@ export function Handover({ id, by }: { id: JobId; by: HandoverBy }) {
   if (taken === "closed") return <KeyForgotten />;
   if (taken) return <KeyCard taken={taken} onClose={() => setTaken("closed")} />;
   if (live.isPending) return <SkeletonRows rows={4} />;
-  if (live.isError && !live.data) return <ProblemNotice error={live.error} action={<Button onClick={() => live.refetch()}>Try again</Button>} />;
+  if (live.isError && !live.data)
+    return <ProblemNotice error={live.error} action={<Button onClick={() => live.refetch()}>Try again</Button>} />;
   const job = live.data;
 
   return (
     <div className="flex flex-col gap-4">
       <Card>
-        <CardHead title={job.kind === "rotate" ? "Making the new key" : "Making the key"} action={<JobStateBadge state={job.status} />} />
+        <CardHead
+          title={job.kind === "rotate" ? "Making the new key" : "Making the key"}
+          action={<JobStateBadge state={job.status} />}
+        />
         <div className="p-4">
           <JobProgress job={job} />
         </div>
@@ -51,7 +55,8 @@ export function Handover({ id, by }: { id: JobId; by: HandoverBy }) {
       ) : null}
       {job.status === "succeeded" && !job.claim?.claimed_at && !job.claim?.available ? (
         <Notice tone="warn" title="Nobody took the key in time">
-          Nobody has it, so nobody misses it: KeyGate has it removed at the vendor. <KeyLink job={job} text="See the key" />, or make another.
+          Nobody has it, so nobody misses it: KeyGate has it removed at the vendor.{" "}
+          <KeyLink job={job} text="See the key" />, or make another.
         </Notice>
       ) : null}
       {by === "link" && !isFinal(job.status) ? <LinkCard job={job} /> : null}
@@ -69,7 +74,12 @@ const KeyLink = ({ job, text }: { job: JobDetail; text: string }) =>
 
 /** What a job waits for, or why it came to nothing. */
 function Waiting({ job }: { job: JobDetail }) {
-  if (job.status === "failed" || job.status === "cancelled" || job.status === "needs_attention" || job.status === "compensating") {
+  if (
+    job.status === "failed" ||
+    job.status === "cancelled" ||
+    job.status === "needs_attention" ||
+    job.status === "compensating"
+  ) {
     return (
       <Notice
         tone="bad"
@@ -98,7 +108,12 @@ function Waiting({ job }: { job: JobDetail }) {
   if (isFinal(job.status) || job.status === "waiting_for_input" || !job.error) return null;
   return (
     <Notice tone="warn" role="status" title={`${job.error.title}: waiting it out`}>
-      {job.error.detail} {job.next_try_at ? <>Next try in <Countdown until={job.next_try_at} />.</> : null}
+      {job.error.detail}{" "}
+      {job.next_try_at ? (
+        <>
+          Next try in <Countdown until={job.next_try_at} />.
+        </>
+      ) : null}
     </Notice>
   );
 }
@@ -110,12 +125,25 @@ function ForInput({ job, by }: { job: JobDetail; by: HandoverBy }) {
     <InputForm job={job} />
   ) : (
     <Anew job={job} by={by} onDone={() => setHas(true)} title="Go on here">
-      What opens this key was in a page that has been closed. This page takes over: nothing is lost, since no key was made yet.
+      What opens this key was in a page that has been closed. This page takes over: nothing is lost, since no key was
+      made yet.
     </Anew>
   );
 }
 
-function Anew({ job, by, onDone, title, children }: { job: JobDetail; by: HandoverBy; onDone(): void; title: string; children: React.ReactNode }) {
+function Anew({
+  job,
+  by,
+  onDone,
+  title,
+  children,
+}: {
+  job: JobDetail;
+  by: HandoverBy;
+  onDone(): void;
+  title: string;
+  children: React.ReactNode;
+}) {
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const takeOver = async () => {
@@ -177,6 +205,7 @@ function TakeCard({ job, onTaken }: { job: JobDetail; onTaken(taken: TakenKey): 
       forgetReceiver(job.id);
       onTaken({ secret, result: { ...result, api_key_jwe: undefined } });
       void queryClient.invalidateQueries({ queryKey: ["keys"] });
+      void queryClient.invalidateQueries({ queryKey: ["jobs", job.id] });
     } catch (thrown) {
       setError(thrown);
     } finally {
@@ -218,9 +247,15 @@ function LinkCard({ job }: { job: JobDetail }) {
   const link = `${location.origin}/claim/${job.id}#${privateHalf}`;
   return (
     <Card className="border-brand/50">
-      <CardHead title="A link for the developer" note="Whoever opens it first gets the key, once. What opens the key is behind the #, which browsers send to nobody." />
+      <CardHead
+        title="A link for the developer"
+        note="Whoever opens it first gets the key, once. What opens the key is behind the #, which browsers send to nobody."
+      />
       <div className="flex flex-col gap-3 p-4">
-        <pre data-testid="claim-link" className="rounded-md border border-line bg-sunken p-3 font-mono text-[0.8125rem] break-all whitespace-pre-wrap">
+        <pre
+          data-testid="claim-link"
+          className="rounded-md border border-line bg-sunken p-3 font-mono text-[0.8125rem] break-all whitespace-pre-wrap"
+        >
           {link}
         </pre>
         <div className="flex flex-wrap items-center gap-3">
@@ -233,7 +268,9 @@ function LinkCard({ job }: { job: JobDetail }) {
             <span className="text-ink-3">It works as soon as the key is made.</span>
           )}
         </div>
-        <p className="text-[0.8125rem] text-ink-3">Send it to the developer alone, by a way that only they read. This page shows when it has been taken.</p>
+        <p className="text-[0.8125rem] text-ink-3">
+          Send it to the developer alone, by a way that only they read. This page shows when it has been taken.
+        </p>
       </div>
     </Card>
   );

@@ -48,7 +48,10 @@ export function KeyCard({ taken, onClose }: KeyCardProps) {
         <div className="flex flex-col gap-3 p-4">
           <pre
             data-testid="secret"
-            className={cn("max-h-56 overflow-auto rounded-md border border-line bg-sunken p-3 font-mono text-[0.8125rem]", isFile ? "whitespace-pre" : "break-all whitespace-pre-wrap")}
+            className={cn(
+              "max-h-56 overflow-auto rounded-md border border-line bg-sunken p-3 font-mono text-[0.8125rem]",
+              isFile ? "whitespace-pre" : "break-all whitespace-pre-wrap",
+            )}
           >
             {isShown ? secret : isFile ? "{ … a JSON file, hidden … }" : maskOf(result.key_hint)}
           </pre>
@@ -72,13 +75,18 @@ export function KeyCard({ taken, onClose }: KeyCardProps) {
             </Button>
           </div>
           {isSaved ? null : (
-            <p className="text-[0.8125rem] text-warn">Not copied yet. When this page is closed, the key is gone for good.</p>
+            <p className="text-[0.8125rem] text-warn">
+              Not copied yet. When this page is closed, the key is gone for good.
+            </p>
           )}
         </div>
       </Card>
       <Snippets secret={secret} isShown={isShown} result={result} onCopied={saved} />
       <Card>
-        <CardHead title="What it may do" note={`${dollars(result.budget_limit_usd)} a month${result.expires_at ? `, until ${localDateTime(result.expires_at)}` : ""}`} />
+        <CardHead
+          title="What it may do"
+          note={`${dollars(result.budget_limit_usd)} a month${result.expires_at ? `, until ${localDateTime(result.expires_at)}` : ""}`}
+        />
         <LimitsTable limits={result.limits} />
       </Card>
       <CloseUncopied
@@ -97,7 +105,12 @@ export function KeyCard({ taken, onClose }: KeyCardProps) {
 }
 
 const CloseUncopied = ({ isOpen, onStay, onLeave }: { isOpen: boolean; onStay(): void; onLeave(): void }) => (
-  <Dialog isOpen={isOpen} onClose={onStay} title="The key was not copied" description="Nobody can show it again: it would have to be rotated to get a new one.">
+  <Dialog
+    isOpen={isOpen}
+    onClose={onStay}
+    title="The key was not copied"
+    description="Nobody can show it again: it would have to be rotated to get a new one."
+  >
     <DialogFoot>
       <Button variant="danger" onClick={onLeave}>
         Close without it
@@ -109,18 +122,40 @@ const CloseUncopied = ({ isOpen, onStay, onLeave }: { isOpen: boolean; onStay():
   </Dialog>
 );
 
-function Snippets({ secret, isShown, result, onCopied }: { secret: string; isShown: boolean; result: ProvisionResult; onCopied(): void }) {
-  const snippets = snippetsFor(result.vendor, result.instructions, contractOf(result.vendor).suggestedModels[0] ?? "model");
+function Snippets({
+  secret,
+  isShown,
+  result,
+  onCopied,
+}: {
+  secret: string;
+  isShown: boolean;
+  result: ProvisionResult;
+  onCopied(): void;
+}) {
+  const snippets = snippetsFor(
+    result.vendor,
+    result.instructions,
+    contractOf(result.vendor).suggestedModels[0] ?? "model",
+  );
   const [at, setAt] = useState(0);
   const id = useId();
   const snippet = snippets[at] ?? snippets[0];
   if (!snippet) return null;
-  const notes = Object.entries(result.instructions).filter(([name, value]) => typeof value === "string" && !["base_url", "auth_header"].includes(name));
+  const notes = Object.entries(result.instructions).filter(
+    ([name, value]) => typeof value === "string" && !["base_url", "auth_header"].includes(name),
+  );
   return (
     <Card>
       <CardHead
         title="Use it"
-        action={<CopyButton text={() => snippet.text(secret)} label={`Copy ${snippet.title}`} onCopied={() => snippet.holdsKey && onCopied()} />}
+        action={
+          <CopyButton
+            text={() => snippet.text(secret)}
+            label={`Copy ${snippet.title}`}
+            onCopied={() => snippet.holdsKey && onCopied()}
+          />
+        }
       />
       <div role="tablist" aria-label="Ways to use it" className="flex gap-1 overflow-x-auto border-b border-line px-2">
         {snippets.map(({ title }, index) => (
@@ -132,7 +167,10 @@ function Snippets({ secret, isShown, result, onCopied }: { secret: string; isSho
             aria-selected={index === at}
             aria-controls={`${id}-panel`}
             tabIndex={index === at ? 0 : -1}
-            className={cn("border-b-2 border-transparent px-3 py-2 font-medium text-ink-2", index === at && "border-brand text-ink")}
+            className={cn(
+              "border-b-2 border-transparent px-3 py-2 font-medium text-ink-2",
+              index === at && "border-brand text-ink",
+            )}
             onClick={() => setAt(index)}
             onKeyDown={(event) => {
               const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -146,8 +184,14 @@ function Snippets({ secret, isShown, result, onCopied }: { secret: string; isSho
           </button>
         ))}
       </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable */}
-      <pre id={`${id}-panel`} role="tabpanel" aria-labelledby={`${id}-${at}`} tabIndex={0} className="overflow-x-auto p-4 font-mono text-[0.8125rem]">
+      <pre
+        id={`${id}-panel`}
+        role="tabpanel"
+        aria-labelledby={`${id}-${at}`}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable
+        tabIndex={0}
+        className="overflow-x-auto p-4 font-mono text-[0.8125rem]"
+      >
         {snippet.text(isShown ? secret : maskOf(result.key_hint))}
       </pre>
       {notes.length > 0 ? (

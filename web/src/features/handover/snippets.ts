@@ -69,7 +69,12 @@ function azure(base: string, instructions: Instructions, model: string): Snippet
   const endpoint = textOf(instructions.endpoint) ?? base;
   const v1 = (textOf(instructions.openai_compatible_url) ?? `${base}/openai/v1`).replace(/\/$/, "");
   return [
-    env((key) => [`AZURE_OPENAI_API_KEY=${key}`, `AZURE_OPENAI_ENDPOINT=${endpoint}`, `AZURE_OPENAI_BASE_URL=${v1}`, `AZURE_OPENAI_DEPLOYMENT=${model}`]),
+    env((key) => [
+      `AZURE_OPENAI_API_KEY=${key}`,
+      `AZURE_OPENAI_ENDPOINT=${endpoint}`,
+      `AZURE_OPENAI_BASE_URL=${v1}`,
+      `AZURE_OPENAI_DEPLOYMENT=${model}`,
+    ]),
     plain(
       "curl",
       `curl ${v1}/chat/completions \\\n  -H "api-key: $AZURE_OPENAI_API_KEY" \\\n  -H "Content-Type: application/json" \\\n  -d '{"model":"${model}","messages":[{"role":"user","content":"Hello"}]}'`,
@@ -89,7 +94,10 @@ function google(base: string, instructions: Instructions, model: string): Snippe
   const project = textOf(instructions.project_id) ?? "your-project";
   const location = textOf(instructions.location) ?? "global";
   return [
-    plain(".env", `GOOGLE_APPLICATION_CREDENTIALS=/path/to/keygate-key.json\nGOOGLE_CLOUD_PROJECT=${project}\nGOOGLE_CLOUD_LOCATION=${location}`),
+    plain(
+      ".env",
+      `GOOGLE_APPLICATION_CREDENTIALS=/path/to/keygate-key.json\nGOOGLE_CLOUD_PROJECT=${project}\nGOOGLE_CLOUD_LOCATION=${location}`,
+    ),
     plain(
       "curl",
       `gcloud auth activate-service-account --key-file="$GOOGLE_APPLICATION_CREDENTIALS"\ncurl ${base}/publishers/google/models/${model}:generateContent \\\n  -H "Authorization: Bearer $(gcloud auth print-access-token)" \\\n  -H "Content-Type: application/json" \\\n  -d '{"contents":[{"role":"user","parts":[{"text":"Hello"}]}]}'`,

@@ -9,7 +9,15 @@ import { plural } from "../../lib/format.ts";
 import { whyNotRevoke } from "./key-actions.tsx";
 
 /** What can be done with several keys at once. Their batch's page shows the progress and a result for each. */
-export function SelectedKeys({ keys, onClear, onBatch }: { keys: KeyView[]; onClear(): void; onBatch(jobId: JobId): void }) {
+export function SelectedKeys({
+  keys,
+  onClear,
+  onBatch,
+}: {
+  keys: KeyView[];
+  onClear(): void;
+  onBatch(jobId: JobId): void;
+}) {
   const [asks, setAsks] = useState(false);
   const [attempt] = useState(() => crypto.randomUUID());
   const live = keys.filter((key) => whyNotRevoke(key) === null);
@@ -17,7 +25,12 @@ export function SelectedKeys({ keys, onClear, onBatch }: { keys: KeyView[]; onCl
   return (
     <>
       <span className="font-medium">{keys.length} selected</span>
-      <Button size="sm" variant="danger" reason={live.length === 0 ? "None of them is alive" : null} onClick={() => setAsks(true)}>
+      <Button
+        size="sm"
+        variant="danger"
+        reason={live.length === 0 ? "None of them is alive" : null}
+        onClick={() => setAsks(true)}
+      >
         Revoke {live.length === keys.length ? "" : `${live.length} live`}
       </Button>
       <Button size="sm" variant="ghost" onClick={onClear}>
@@ -37,7 +50,8 @@ export function SelectedKeys({ keys, onClear, onBatch }: { keys: KeyView[]; onCl
       >
         <p>
           Of {owners.slice(0, 5).join(", ")}
-          {owners.length > 5 ? ` and ${owners.length - 5} more` : ""}. They stop working at their vendors, ahead of everything else. It cannot be undone.
+          {owners.length > 5 ? ` and ${owners.length - 5} more` : ""}. They stop working at their vendors, ahead of
+          everything else. It cannot be undone.
         </p>
       </Confirm>
     </>

@@ -8,6 +8,7 @@ import { Field, Select } from "../../components/ui/field.tsx";
 import { ProblemNotice } from "../../components/ui/notice.tsx";
 import { revokeKey, rotateKey } from "../../data/keys.ts";
 import { queryClient } from "../../data/query-client.ts";
+import { keyLabel } from "../../lib/format.ts";
 import { keepReceiver, makeReceiver } from "../../lib/receiver.ts";
 import { toast } from "../../lib/toasts.ts";
 
@@ -25,17 +26,44 @@ type Way = "page" | "link";
 export const whyNotRotate = (key: Pick<KeyView, "status">): string | null =>
   key.status === "active" ? null : key.status === "retiring" ? "It is being replaced already" : `It is ${key.status}`;
 export const whyNotRevoke = (key: Pick<KeyView, "status">): string | null =>
-  key.status === "active" || key.status === "retiring" || key.status === "pending" ? null : key.status === "revoking" ? "It is being revoked already" : `It is ${key.status}`;
+  key.status === "active" || key.status === "retiring" || key.status === "pending"
+    ? null
+    : key.status === "revoking"
+      ? "It is being revoked already"
+      : `It is ${key.status}`;
 
-export function RotateDialog({ keyId, isOpen, onClose, onAsked }: { keyId: KeyId; isOpen: boolean; onClose(): void; onAsked(jobId: JobId, by: Way): void }) {
+export function RotateDialog({
+  keyId,
+  isOpen,
+  onClose,
+  onAsked,
+}: {
+  keyId: KeyId;
+  isOpen: boolean;
+  onClose(): void;
+  onAsked(jobId: JobId, by: Way): void;
+}) {
   return (
-    <Dialog isOpen={isOpen} onClose={onClose} title="Rotate this key" description="The vendor makes the new key first. The old one is not touched before somebody has the new one in hand.">
+    <Dialog
+      isOpen={isOpen}
+      onClose={onClose}
+      title="Rotate this key"
+      description="The vendor makes the new key first. The old one is not touched before somebody has the new one in hand."
+    >
       <RotateBody keyId={keyId} onClose={onClose} onAsked={onAsked} />
     </Dialog>
   );
 }
 
-function RotateBody({ keyId, onClose, onAsked }: { keyId: KeyId; onClose(): void; onAsked(jobId: JobId, by: Way): void }) {
+function RotateBody({
+  keyId,
+  onClose,
+  onAsked,
+}: {
+  keyId: KeyId;
+  onClose(): void;
+  onAsked(jobId: JobId, by: Way): void;
+}) {
   const [grace, setGrace] = useState(60);
   const [by, setBy] = useState<Way>("page");
   const [isBusy, setBusy] = useState(false);
@@ -106,7 +134,8 @@ export function RevokeDialog({ view, isOpen, onClose }: { view: KeyView; isOpen:
       }}
     >
       <p>
-        <span className="font-mono text-[0.8125rem]">{view.key_hint ?? view.project_name}</span> stops working at the vendor. Whatever uses it fails from then on. It cannot be undone.
+        <span className="font-mono text-[0.8125rem]">{keyLabel(view)}</span> stops working at the vendor. Whatever uses
+        it fails from then on. It cannot be undone.
       </p>
     </Confirm>
   );

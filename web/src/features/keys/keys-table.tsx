@@ -1,6 +1,12 @@
 import type { KeyView } from "@keygate/shared/contracts/keys";
-import { columnVisibilityFeature, createColumnHelper, rowSelectionFeature, tableFeatures, useTable } from "@tanstack/react-table";
 import { Link } from "@tanstack/react-router";
+import {
+  columnVisibilityFeature,
+  createColumnHelper,
+  rowSelectionFeature,
+  tableFeatures,
+  useTable,
+} from "@tanstack/react-table";
 import { Columns3 } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { KeyStatusBadge, VendorName } from "../../components/marks.tsx";
@@ -8,7 +14,7 @@ import { Button } from "../../components/ui/button.tsx";
 import { Menu, MenuCheck, MenuLabel } from "../../components/ui/menu.tsx";
 import { Table, Td, Th } from "../../components/ui/table.tsx";
 import { Time } from "../../components/ui/time.tsx";
-import { dollars } from "../../lib/format.ts";
+import { dollars, keyLabel } from "../../lib/format.ts";
 
 const features = tableFeatures({ columnVisibilityFeature, rowSelectionFeature });
 const column = createColumnHelper<typeof features, KeyView>();
@@ -19,8 +25,12 @@ const columns = column.columns([
   column.accessor("key_hint", {
     header: "Key",
     cell: ({ row: { original: key } }) => (
-      <Link to="/keys/$id" params={{ id: key.id }} className="font-mono text-[0.8125rem] font-medium whitespace-nowrap hover:underline">
-        {key.key_hint ?? key.project_name}
+      <Link
+        to="/keys/$id"
+        params={{ id: key.id }}
+        className="font-mono text-[0.8125rem] font-medium whitespace-nowrap hover:underline"
+      >
+        {keyLabel(key)}
       </Link>
     ),
   }),
@@ -32,22 +42,52 @@ const columns = column.columns([
       </Link>
     ),
   }),
-  column.accessor("vendor", { header: "Vendor", cell: ({ row: { original: key } }) => <VendorName vendor={key.vendor} isSimulated={key.simulated} /> }),
-  column.accessor("status", { header: "Status", cell: ({ row: { original: key } }) => <KeyStatusBadge status={key.status} /> }),
+  column.accessor("vendor", {
+    header: "Vendor",
+    cell: ({ row: { original: key } }) => <VendorName vendor={key.vendor} isSimulated={key.simulated} />,
+  }),
+  column.accessor("status", {
+    header: "Status",
+    cell: ({ row: { original: key } }) => <KeyStatusBadge status={key.status} />,
+  }),
   column.accessor("team", { header: "Team", cell: ({ row: { original: key } }) => key.team }),
   column.accessor("budget_limit_usd", {
     header: "Budget",
     cell: ({ row: { original: key } }) => <span className="tabular-nums">{dollars(key.budget_limit_usd)}</span>,
   }),
-  column.accessor("rate_limit_rpm", { header: "Requests a minute", cell: ({ row: { original: key } }) => <span className="tabular-nums">{key.rate_limit_rpm}</span> }),
-  column.accessor("expires_at", { header: "Expires", cell: ({ row: { original: key } }) => (key.expires_at ? <Time at={key.expires_at} /> : dash) }),
+  column.accessor("rate_limit_rpm", {
+    header: "Requests a minute",
+    cell: ({ row: { original: key } }) => <span className="tabular-nums">{key.rate_limit_rpm}</span>,
+  }),
+  column.accessor("expires_at", {
+    header: "Expires",
+    cell: ({ row: { original: key } }) => (key.expires_at ? <Time at={key.expires_at} /> : dash),
+  }),
   column.accessor("created_at", { header: "Made", cell: ({ row: { original: key } }) => <Time at={key.created_at} /> }),
-  column.accessor("claimed_at", { header: "Taken", cell: ({ row: { original: key } }) => (key.claimed_at ? <Time at={key.claimed_at} /> : dash) }),
-  column.accessor("project_name", { header: "Project at the vendor", cell: ({ row: { original: key } }) => <span className="font-mono text-[0.8125rem] whitespace-nowrap">{key.project_name}</span> }),
-  column.accessor("description", { header: "What it is for", cell: ({ row: { original: key } }) => <span className="line-clamp-2 min-w-40">{key.description}</span> }),
+  column.accessor("claimed_at", {
+    header: "Taken",
+    cell: ({ row: { original: key } }) => (key.claimed_at ? <Time at={key.claimed_at} /> : dash),
+  }),
+  column.accessor("project_name", {
+    header: "Project at the vendor",
+    cell: ({ row: { original: key } }) => (
+      <span className="font-mono text-[0.8125rem] whitespace-nowrap">{key.project_name}</span>
+    ),
+  }),
+  column.accessor("description", {
+    header: "What it is for",
+    cell: ({ row: { original: key } }) => <span className="line-clamp-2 min-w-40">{key.description}</span>,
+  }),
 ]);
 
-const hiddenAtFirst = { team: false, rate_limit_rpm: false, claimed_at: false, project_name: false, description: false };
+const hiddenAtFirst = {
+  team: false,
+  created_at: false,
+  rate_limit_rpm: false,
+  claimed_at: false,
+  project_name: false,
+  description: false,
+};
 const storageKey = "keygate-key-columns";
 
 type Shown = Record<string, boolean>;
@@ -98,7 +138,11 @@ export function KeysTable({ keys, tools, renderSelected }: KeysTableProps) {
   return (
     <>
       <div className="flex flex-wrap items-center gap-2 border-b border-line px-4 py-2">
-        {selected.length > 0 ? renderSelected(selected, () => setSelection({})) : <span className="text-[0.8125rem] text-ink-3">Select keys to act on several at once.</span>}
+        {selected.length > 0 ? (
+          renderSelected(selected, () => setSelection({}))
+        ) : (
+          <span className="text-[0.8125rem] text-ink-3">Select keys to act on several at once.</span>
+        )}
         <span className="ml-auto flex gap-2">
           {tools}
           <Menu
@@ -145,7 +189,7 @@ export function KeysTable({ keys, tools, renderSelected }: KeysTableProps) {
               <Td className="w-10 pr-0">
                 <input
                   type="checkbox"
-                  aria-label={`Select ${row.original.key_hint ?? row.original.project_name} of ${row.original.developer_name}`}
+                  aria-label={`Select ${keyLabel(row.original)} of ${row.original.developer_name}`}
                   className="size-4 accent-brand"
                   checked={rowSelection[row.id] === true}
                   onChange={() => {

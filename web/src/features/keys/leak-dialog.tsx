@@ -62,13 +62,21 @@ function LeakBody({ onClose }: { onClose(): void }) {
       onClose();
       const key = doomed[0]?.key;
       if (thenReplace && key) {
-        await navigate({ to: "/keys/new", search: { developer: key.developer_id, vendor: key.vendor, ...(key.workspace_id ? { workspace: key.workspace_id } : {}) } });
+        await navigate({
+          to: "/keys/new",
+          search: {
+            developer: key.developer_id,
+            vendor: key.vendor,
+            ...(key.workspace_id ? { workspace: key.workspace_id } : {}),
+          },
+        });
       } else await navigate({ to: "/jobs/$id", params: { id: batch.job_id } });
     });
 
   if (!found) {
     return (
       <form
+        noValidate
         onSubmit={(event) => {
           event.preventDefault();
           void find();
@@ -77,12 +85,28 @@ function LeakBody({ onClose }: { onClose(): void }) {
       >
         <Field label="What was found">
           {(aria) => (
-            <Textarea {...aria} required minLength={8} rows={4} autoFocus autoComplete="off" spellCheck={false} className="font-mono text-[0.8125rem]" value={text} onChange={(event) => setText(event.target.value)} />
+            <Textarea
+              {...aria}
+              required
+              minLength={8}
+              rows={4}
+              autoFocus
+              autoComplete="off"
+              spellCheck={false}
+              className="font-mono text-[0.8125rem]"
+              value={text}
+              onChange={(event) => setText(event.target.value)}
+            />
           )}
         </Field>
         {error ? <ProblemNotice error={error} /> : null}
         <DialogFoot>
-          <Button type="submit" variant="primary" isBusy={busy === "find"} reason={text.trim().length < 8 ? "Paste at least 8 characters" : null}>
+          <Button
+            type="submit"
+            variant="primary"
+            isBusy={busy === "find"}
+            reason={text.trim().length < 8 ? "Paste at least 8 characters" : null}
+          >
             Find whose it is
           </Button>
         </DialogFoot>
@@ -93,7 +117,8 @@ function LeakBody({ onClose }: { onClose(): void }) {
     <div className="flex flex-col gap-4">
       {found.length === 0 ? (
         <Notice tone="info" role="status" title="No key of KeyGate's">
-          It was not made here, or only a middle part of it was pasted. A key that KeyGate does not know has to be removed at the vendor by hand.
+          It was not made here, or only a middle part of it was pasted. A key that KeyGate does not know has to be
+          removed at the vendor by hand.
         </Notice>
       ) : (
         <ul className="divide-y divide-line rounded-lg border border-line" aria-label="Keys found">
@@ -103,7 +128,10 @@ function LeakBody({ onClose }: { onClose(): void }) {
               <span className="font-medium">{key.developer_name}</span>
               <span className="font-mono text-[0.8125rem] text-ink-3">{key.key_hint}</span>
               <span className="ml-auto flex gap-2">
-                <Badge tone={match === "fingerprint" ? "good" : "warn"} title={match === "hint" ? "It begins and ends alike, which may be chance" : "The fingerprint fits"}>
+                <Badge
+                  tone={match === "fingerprint" ? "good" : "warn"}
+                  title={match === "hint" ? "It begins and ends alike, which may be chance" : "The fingerprint fits"}
+                >
                   {match === "fingerprint" ? "certain" : "may be it"}
                 </Badge>
                 <KeyStatusBadge status={key.status} />

@@ -18,8 +18,8 @@ import { provisionKey } from "../../data/keys.ts";
 import { contractOf } from "../../data/vendors.ts";
 import { workspacesQuery } from "../../data/workspaces.ts";
 import { cn } from "../../lib/cn.ts";
-import { dollars } from "../../lib/format.ts";
 import { useForm } from "../../lib/form.ts";
+import { dollars } from "../../lib/format.ts";
 import { canReceive, keepReceiver, makeReceiver } from "../../lib/receiver.ts";
 
 interface Values extends Record<string, unknown> {
@@ -36,7 +36,10 @@ interface Values extends Record<string, unknown> {
 }
 
 const toNumber = (text: string): number => (text.trim() === "" ? Number.NaN : Number(text));
-const modelsOf = (values: Values): string[] => [...values.models, ...values.otherModels.split(/[\s,]+/).filter(Boolean)];
+const modelsOf = (values: Values): string[] => [
+  ...values.models,
+  ...values.otherModels.split(/[\s,]+/).filter(Boolean),
+];
 
 const Request = ProvisionRequest.omit({ delivery: true });
 
@@ -100,6 +103,7 @@ export function ProvisionForm({ vendors, start, onAsked }: ProvisionFormProps) {
 
   return (
     <form
+      noValidate
       className="grid items-start gap-5 lg:grid-cols-[minmax(0,1fr)_22rem]"
       onSubmit={(event) => {
         event.preventDefault();
@@ -113,35 +117,97 @@ export function ProvisionForm({ vendors, start, onAsked }: ProvisionFormProps) {
           </Notice>
         )}
         <Field label="For whom" error={error("developer_id")}>
-          {(aria) => <DeveloperPicker aria={aria} value={values.developer_id} onChange={(id) => set("developer_id", id)} />}
+          {(aria) => (
+            <DeveloperPicker aria={aria} value={values.developer_id} onChange={(id) => set("developer_id", id)} />
+          )}
         </Field>
-        <VendorChoice vendors={vendors} value={values.vendor} error={error("vendor")} onChange={(vendor) => { set("vendor", vendor); set("models", []); }} />
+        <VendorChoice
+          vendors={vendors}
+          value={values.vendor}
+          error={error("vendor")}
+          onChange={(vendor) => {
+            set("vendor", vendor);
+            set("models", []);
+          }}
+        />
         <div className="grid gap-5 sm:grid-cols-3">
           <Field label="Budget a month" error={error("budget_limit_usd")} help="US dollars, calendar month">
             {(aria) => (
               <div className="relative">
-                <span aria-hidden className="absolute top-1/2 left-3 -translate-y-1/2 text-ink-3">$</span>
-                <Input {...aria} className="pl-7 tabular-nums" inputMode="decimal" value={values.budget} onChange={(event) => set("budget", event.target.value)} />
+                <span aria-hidden className="absolute top-1/2 left-3 -translate-y-1/2 text-ink-3">
+                  $
+                </span>
+                <Input
+                  {...aria}
+                  className="pl-7 tabular-nums"
+                  inputMode="decimal"
+                  value={values.budget}
+                  onChange={(event) => set("budget", event.target.value)}
+                />
               </div>
             )}
           </Field>
           <Field label="Requests a minute" error={error("rate_limit_rpm")}>
-            {(aria) => <Input {...aria} className="tabular-nums" inputMode="numeric" value={values.rpm} onChange={(event) => set("rpm", event.target.value)} />}
+            {(aria) => (
+              <Input
+                {...aria}
+                className="tabular-nums"
+                inputMode="numeric"
+                value={values.rpm}
+                onChange={(event) => set("rpm", event.target.value)}
+              />
+            )}
           </Field>
-          <Field label="Lives for" error={error("expires_in_days")} help={contract?.expiryDaysMax ? `Days, ${contract.expiryDaysMax} at most` : "Days, 365 at most"}>
-            {(aria) => <Input {...aria} className="tabular-nums" inputMode="numeric" value={values.days} onChange={(event) => set("days", event.target.value)} />}
+          <Field
+            label="Lives for"
+            error={error("expires_in_days")}
+            help={contract?.expiryDaysMax ? `Days, ${contract.expiryDaysMax} at most` : "Days, 365 at most"}
+          >
+            {(aria) => (
+              <Input
+                {...aria}
+                className="tabular-nums"
+                inputMode="numeric"
+                value={values.days}
+                onChange={(event) => set("days", event.target.value)}
+              />
+            )}
           </Field>
         </div>
-        {contract ? <ModelChoice suggested={contract.suggestedModels} values={values} set={set} error={error("models_allowed")} /> : null}
-        <WorkspaceChoice developerId={values.developer_id} value={values.workspace_id} error={error("workspace_id")} onChange={(id) => set("workspace_id", id)} />
+        {contract ? (
+          <ModelChoice suggested={contract.suggestedModels} values={values} set={set} error={error("models_allowed")} />
+        ) : null}
+        <WorkspaceChoice
+          developerId={values.developer_id}
+          value={values.workspace_id}
+          error={error("workspace_id")}
+          onChange={(id) => set("workspace_id", id)}
+        />
         <Field label="What it is for" optional error={error("description")}>
-          {(aria) => <Textarea {...aria} rows={2} maxLength={1000} value={values.description} onChange={(event) => set("description", event.target.value)} />}
+          {(aria) => (
+            <Textarea
+              {...aria}
+              rows={2}
+              maxLength={1000}
+              value={values.description}
+              onChange={(event) => set("description", event.target.value)}
+            />
+          )}
         </Field>
         <HandoverChoice value={values.by} onChange={(by) => set("by", by)} />
         {form.problem ? <ProblemNotice error={form.problem} /> : null}
-        {Object.keys(form.errors).length > 0 ? <p role="alert" className="text-bad">Something above is not right yet.</p> : null}
+        {Object.keys(form.errors).length > 0 ? (
+          <p role="alert" className="text-bad">
+            Something above is not right yet.
+          </p>
+        ) : null}
         <div className="flex gap-2">
-          <Button type="submit" variant="primary" isBusy={form.isBusy} reason={canReceive() ? null : "Needs https, or localhost"}>
+          <Button
+            type="submit"
+            variant="primary"
+            isBusy={form.isBusy}
+            reason={canReceive() ? null : "Needs https, or localhost"}
+          >
             Make the key
           </Button>
           <Link to="/keys" className={buttonClass("ghost")}>
@@ -154,21 +220,47 @@ export function ProvisionForm({ vendors, start, onAsked }: ProvisionFormProps) {
   );
 }
 
-function VendorChoice({ vendors, value, error, onChange }: { vendors: readonly VendorView[]; value: VendorId | null; error: string | undefined; onChange(vendor: VendorId): void }) {
+function VendorChoice({
+  vendors,
+  value,
+  error,
+  onChange,
+}: {
+  vendors: readonly VendorView[];
+  value: VendorId | null;
+  error: string | undefined;
+  onChange(vendor: VendorId): void;
+}) {
   const errorId = useId();
   return (
     <fieldset aria-describedby={error ? errorId : undefined}>
       <legend className="mb-1.5 font-medium">Vendor</legend>
       <div className="grid gap-2 sm:grid-cols-2">
         {vendors.map((vendor) => (
-          <label key={vendor.vendor} className={cn("flex cursor-pointer items-center gap-3 rounded-md border border-line-strong/70 px-3 py-2.5 hover:bg-sunken has-focus-visible:outline-2 has-focus-visible:outline-brand", value === vendor.vendor && "border-brand bg-brand-soft")}>
-            <input type="radio" name="vendor" className="accent-brand" checked={value === vendor.vendor} onChange={() => onChange(vendor.vendor)} />
-            <VendorName vendor={vendor.vendor} isSimulated={vendor.simulated} />
+          <label
+            key={vendor.vendor}
+            className={cn(
+              "flex cursor-pointer items-center gap-3 rounded-md border border-line-strong/70 px-3 py-2.5 hover:bg-sunken has-focus-visible:outline-2 has-focus-visible:outline-brand",
+              value === vendor.vendor && "border-brand bg-brand-soft",
+            )}
+          >
+            <input
+              type="radio"
+              name="vendor"
+              className="accent-brand"
+              checked={value === vendor.vendor}
+              onChange={() => onChange(vendor.vendor)}
+            />
+            <VendorName vendor={vendor.vendor} />
             {vendor.health.status === "unhealthy" ? <span className="ml-auto text-xs text-bad">unhealthy</span> : null}
           </label>
         ))}
       </div>
-      {error ? <p id={errorId} role="alert" className="mt-1.5 text-[0.8125rem] text-bad">{error}</p> : null}
+      {error ? (
+        <p id={errorId} role="alert" className="mt-1.5 text-[0.8125rem] text-bad">
+          {error}
+        </p>
+      ) : null}
     </fieldset>
   );
 }
@@ -178,7 +270,12 @@ interface Choice {
   set<K extends keyof Values>(name: K, value: Values[K]): void;
 }
 
-function ModelChoice({ suggested, values, set, error }: Choice & { suggested: readonly string[]; error: string | undefined }) {
+function ModelChoice({
+  suggested,
+  values,
+  set,
+  error,
+}: Choice & { suggested: readonly string[]; error: string | undefined }) {
   return (
     <fieldset>
       <legend className="mb-1.5 font-medium">
@@ -188,35 +285,83 @@ function ModelChoice({ suggested, values, set, error }: Choice & { suggested: re
         {suggested.map((model) => {
           const isOn = values.models.includes(model);
           return (
-            <label key={model} className={cn("cursor-pointer rounded-full border border-line-strong/70 px-3 py-1 font-mono text-[0.8125rem] hover:bg-sunken has-focus-visible:outline-2 has-focus-visible:outline-brand", isOn && "border-brand bg-brand-soft")}>
-              <input type="checkbox" className="sr-only" checked={isOn} onChange={() => set("models", isOn ? values.models.filter((name) => name !== model) : [...values.models, model])} />
+            <label
+              key={model}
+              className={cn(
+                "cursor-pointer rounded-full border border-line-strong/70 px-3 py-1 font-mono text-[0.8125rem] hover:bg-sunken has-focus-visible:outline-2 has-focus-visible:outline-brand",
+                isOn && "border-brand bg-brand-soft",
+              )}
+            >
+              <input
+                type="checkbox"
+                className="sr-only"
+                checked={isOn}
+                onChange={() =>
+                  set("models", isOn ? values.models.filter((name) => name !== model) : [...values.models, model])
+                }
+              />
               {isOn ? "✓ " : ""}
               {model}
             </label>
           );
         })}
       </div>
-      <Field className="mt-3" label="Others" optional error={error} help="Names, with commas or spaces between them; the vendor decides what exists">
-        {(aria) => <Input {...aria} autoComplete="off" spellCheck={false} value={values.otherModels} onChange={(event) => set("otherModels", event.target.value)} />}
+      <Field
+        className="mt-3"
+        label="Others"
+        optional
+        error={error}
+        help="Names, with commas or spaces between them; the vendor decides what exists"
+      >
+        {(aria) => (
+          <Input
+            {...aria}
+            autoComplete="off"
+            spellCheck={false}
+            value={values.otherModels}
+            onChange={(event) => set("otherModels", event.target.value)}
+          />
+        )}
       </Field>
     </fieldset>
   );
 }
 
-function WorkspaceChoice({ developerId, value, error, onChange }: { developerId: DeveloperId | null; value: WorkspaceId | null; error: string | undefined; onChange(id: WorkspaceId | null): void }) {
+function WorkspaceChoice({
+  developerId,
+  value,
+  error,
+  onChange,
+}: {
+  developerId: DeveloperId | null;
+  value: WorkspaceId | null;
+  error: string | undefined;
+  onChange(id: WorkspaceId | null): void;
+}) {
   const workspaces = useQuery(workspacesQuery());
   const developer = useQuery({ ...developerQuery(developerId ?? ("" as DeveloperId)), enabled: developerId !== null });
   const mine = workspaces.data?.items.filter(({ id }) => developer.data?.workspace_ids.includes(id)) ?? [];
   if (!workspaces.data?.items.length) return null;
   return (
-    <Field label="Workspace" optional error={error} help={developerId && mine.length === 0 ? "The developer is a member of none." : "Its limits apply too."}>
+    <Field
+      label="Workspace"
+      optional
+      error={error}
+      help={developerId && mine.length === 0 ? "The developer is a member of none." : "Its limits apply too."}
+    >
       {(aria) => (
-        <Select {...aria} value={value ?? ""} onChange={(event) => onChange(mine.find(({ id }) => id === event.target.value)?.id ?? null)}>
+        <Select
+          {...aria}
+          value={value ?? ""}
+          onChange={(event) => onChange(mine.find(({ id }) => id === event.target.value)?.id ?? null)}
+        >
           <option value="">None</option>
           {mine.map((workspace) => (
             <option key={workspace.id} value={workspace.id}>
               {workspace.name}
-              {workspace.spend_limit === null ? "" : ` (${dollars(Math.max(0, workspace.spend_limit - workspace.total_budget_allocated))} left)`}
+              {workspace.spend_limit === null
+                ? ""
+                : ` (${dollars(Math.max(0, workspace.spend_limit - workspace.total_budget_allocated))} left)`}
             </option>
           ))}
         </Select>
@@ -235,8 +380,20 @@ const HandoverChoice = ({ value, onChange }: { value: "page" | "link"; onChange(
     <legend className="mb-1.5 font-medium">Handing over</legend>
     <div className="grid gap-2 sm:grid-cols-2">
       {ways.map(({ by, title, note }) => (
-        <label key={by} className={cn("flex cursor-pointer gap-3 rounded-md border border-line-strong/70 px-3 py-2.5 hover:bg-sunken has-focus-visible:outline-2 has-focus-visible:outline-brand", value === by && "border-brand bg-brand-soft")}>
-          <input type="radio" name="by" className="mt-0.5 size-4 accent-brand" checked={value === by} onChange={() => onChange(by)} />
+        <label
+          key={by}
+          className={cn(
+            "flex cursor-pointer gap-3 rounded-md border border-line-strong/70 px-3 py-2.5 hover:bg-sunken has-focus-visible:outline-2 has-focus-visible:outline-brand",
+            value === by && "border-brand bg-brand-soft",
+          )}
+        >
+          <input
+            type="radio"
+            name="by"
+            className="mt-0.5 size-4 accent-brand"
+            checked={value === by}
+            onChange={() => onChange(by)}
+          />
           <span>
             <span className="block font-medium">{title}</span>
             <span className="block text-[0.8125rem] text-ink-2">{note}</span>
@@ -252,7 +409,9 @@ function Preview({ values, vendor }: { values: Values; vendor: VendorView | unde
     return (
       <Card className="lg:sticky lg:top-6">
         <CardHead title="What will be made" />
-        <p className="p-4 text-ink-2">Choose a vendor to see what it makes, and who makes sure that each limit holds.</p>
+        <p className="p-4 text-ink-2">
+          Choose a vendor to see what it makes, and who makes sure that each limit holds.
+        </p>
       </Card>
     );
   }
@@ -273,9 +432,15 @@ function Preview({ values, vendor }: { values: Values; vendor: VendorView | unde
     <Card className="lg:sticky lg:top-6">
       <CardHead title="Who enforces what" note={`${vendor.title}, as its API really behaves`} />
       <LimitsTable limits={lines} />
-      {vendor.simulated ? <p className="border-t border-line px-4 py-3 text-[0.8125rem] text-ink-2">This vendor is simulated here: the key costs nothing and opens nothing.</p> : null}
+      {vendor.simulated ? (
+        <p className="border-t border-line px-4 py-3 text-[0.8125rem] text-ink-2">
+          This vendor is simulated here: the key costs nothing and opens nothing.
+        </p>
+      ) : null}
       {vendor.vendor === "anthropic" ? (
-        <p className="border-t border-line px-4 py-3 text-[0.8125rem] text-ink-2">Anthropic lets only a person make a key. KeyGate prepares everything, then leads you through it.</p>
+        <p className="border-t border-line px-4 py-3 text-[0.8125rem] text-ink-2">
+          Anthropic lets only a person make a key. KeyGate prepares everything, then leads you through it.
+        </p>
       ) : null}
     </Card>
   );

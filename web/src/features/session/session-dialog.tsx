@@ -1,7 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
+import { Dialog } from "../../components/ui/dialog.tsx";
 import { meQuery } from "../../data/auth.ts";
 import { restoreSession, useSessionExpired } from "../../lib/session.ts";
-import { Dialog } from "../../components/ui/dialog.tsx";
 import { SignInForm } from "./sign-in-form.tsx";
 
 /** Over whatever the page shows when the session ends: nothing below it is lost, and what was asked goes on afterwards. */
@@ -10,7 +10,13 @@ export function SessionDialog() {
   const client = useQueryClient();
   const me = client.getQueryData(meQuery.queryKey);
   return (
-    <Dialog isOpen={isExpired} onClose={() => {}} isModalOnly title="Your session has ended" description="Sign in again: what you typed stays, and what you asked for goes on.">
+    <Dialog
+      isOpen={isExpired}
+      onClose={() => {}}
+      isModalOnly
+      title="Your session has ended"
+      description="Sign in again: what you typed stays, and what you asked for goes on."
+    >
       <SignInForm {...(me ? { email: me.email } : {})} onSignedIn={restoreSession} />
       <p className="mt-4 text-ink-3">
         Somebody else?{" "}

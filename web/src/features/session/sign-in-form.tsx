@@ -1,10 +1,10 @@
 import { LoginRequest } from "@keygate/shared/contracts/auth";
-import { signIn } from "../../data/auth.ts";
-import { useForm } from "../../lib/form.ts";
-import { canReceive } from "../../lib/receiver.ts";
 import { Button } from "../../components/ui/button.tsx";
 import { Field, Input } from "../../components/ui/field.tsx";
 import { Notice, ProblemNotice } from "../../components/ui/notice.tsx";
+import { signIn } from "../../data/auth.ts";
+import { useForm } from "../../lib/form.ts";
+import { canReceive } from "../../lib/receiver.ts";
 
 /** E-mail and password; the session's cookie is the API's to set and no script's to read. */
 export function SignInForm({ email, onSignedIn }: { email?: string; onSignedIn(): void }) {
@@ -19,6 +19,7 @@ export function SignInForm({ email, onSignedIn }: { email?: string; onSignedIn()
   });
   return (
     <form
+      noValidate
       className="flex flex-col gap-4"
       onSubmit={(event) => {
         event.preventDefault();
@@ -32,12 +33,27 @@ export function SignInForm({ email, onSignedIn }: { email?: string; onSignedIn()
       )}
       <Field label="E-mail" error={form.errors.email}>
         {(aria) => (
-          <Input {...aria} type="email" autoComplete="username" readOnly={email !== undefined} autoFocus={!email} value={form.values.email} onChange={(event) => form.set("email", event.target.value)} />
+          <Input
+            {...aria}
+            type="email"
+            autoComplete="username"
+            readOnly={email !== undefined}
+            autoFocus={!email}
+            value={form.values.email}
+            onChange={(event) => form.set("email", event.target.value)}
+          />
         )}
       </Field>
       <Field label="Password" error={form.errors.password}>
         {(aria) => (
-          <Input {...aria} type="password" autoComplete="current-password" autoFocus={Boolean(email)} value={form.values.password} onChange={(event) => form.set("password", event.target.value)} />
+          <Input
+            {...aria}
+            type="password"
+            autoComplete="current-password"
+            autoFocus={Boolean(email)}
+            value={form.values.password}
+            onChange={(event) => form.set("password", event.target.value)}
+          />
         )}
       </Field>
       {form.problem ? <ProblemNotice error={form.problem} /> : null}

@@ -19,7 +19,11 @@ export function VendorForm({ vendor, configured }: { vendor: VendorId; configure
   const rare = settings.filter(([, setting]) => setting.help.startsWith("Only for"));
   const [report, setReport] = useState<CheckReport | null>(null);
   const form = useForm<Record<string, string>, typeof ConfigureVendor>({
-    initial: { admin_api_key: "", org_id: configured?.org_id ?? "", ...Object.fromEntries(settings.map(([name]) => [name, ""])) },
+    initial: {
+      admin_api_key: "",
+      org_id: configured?.org_id ?? "",
+      ...Object.fromEntries(settings.map(([name]) => [name, ""])),
+    },
     schema: ConfigureVendor,
     toBody({ admin_api_key, org_id, ...rest }) {
       const extra = Object.fromEntries(Object.entries(rest).filter(([, value]) => value.trim() !== ""));
@@ -38,12 +42,33 @@ export function VendorForm({ vendor, configured }: { vendor: VendorId; configure
     },
   });
   const field = ([name, setting]: (typeof settings)[number]) => (
-    <Field key={name} label={setting.label} help={setting.help} optional={!setting.required} error={form.errors[`extra_config.${name}`]}>
+    <Field
+      key={name}
+      label={setting.label}
+      help={setting.help}
+      optional={!setting.required}
+      error={form.errors[`extra_config.${name}`]}
+    >
       {(aria) =>
         isLong(name) ? (
-          <Textarea {...aria} rows={5} autoComplete="off" spellCheck={false} className="font-mono text-[0.8125rem]" value={form.values[name]} onChange={(event) => form.set(name, event.target.value)} />
+          <Textarea
+            {...aria}
+            rows={5}
+            autoComplete="off"
+            spellCheck={false}
+            className="font-mono text-[0.8125rem]"
+            value={form.values[name]}
+            onChange={(event) => form.set(name, event.target.value)}
+          />
         ) : (
-          <Input {...aria} type={setting.secret ? "password" : "text"} autoComplete="off" spellCheck={false} value={form.values[name]} onChange={(event) => form.set(name, event.target.value)} />
+          <Input
+            {...aria}
+            type={setting.secret ? "password" : "text"}
+            autoComplete="off"
+            spellCheck={false}
+            value={form.values[name]}
+            onChange={(event) => form.set(name, event.target.value)}
+          />
         )
       }
     </Field>
@@ -51,6 +76,7 @@ export function VendorForm({ vendor, configured }: { vendor: VendorId; configure
   const isFile = contract.environment.adminKey.isFile === true;
   return (
     <form
+      noValidate
       className="flex flex-col gap-5 p-4"
       onSubmit={(event) => {
         event.preventDefault();
@@ -59,21 +85,48 @@ export function VendorForm({ vendor, configured }: { vendor: VendorId; configure
     >
       <Field
         label={contract.adminKey.label}
-        help={configured ? `${contract.adminKey.help} The stored one (${configured.admin_key_hint}) is replaced.` : contract.adminKey.help}
+        help={
+          configured
+            ? `${contract.adminKey.help} The stored one (${configured.admin_key_hint}) is replaced.`
+            : contract.adminKey.help
+        }
         error={form.errors.admin_api_key ? "Needed: KeyGate acts at the vendor with it" : undefined}
       >
         {(aria) =>
           isFile ? (
-            <Textarea {...aria} rows={6} autoComplete="off" spellCheck={false} className="font-mono text-[0.8125rem]" value={form.values.admin_api_key} onChange={(event) => form.set("admin_api_key", event.target.value)} />
+            <Textarea
+              {...aria}
+              rows={6}
+              autoComplete="off"
+              spellCheck={false}
+              className="font-mono text-[0.8125rem]"
+              value={form.values.admin_api_key}
+              onChange={(event) => form.set("admin_api_key", event.target.value)}
+            />
           ) : (
-            <Input {...aria} type="password" autoComplete="off" spellCheck={false} value={form.values.admin_api_key} onChange={(event) => form.set("admin_api_key", event.target.value)} />
+            <Input
+              {...aria}
+              type="password"
+              autoComplete="off"
+              spellCheck={false}
+              value={form.values.admin_api_key}
+              onChange={(event) => form.set("admin_api_key", event.target.value)}
+            />
           )
         }
       </Field>
       {usual.map(field)}
       {contract.environment.orgId ? (
         <Field label="Organization id" optional error={form.errors.org_id}>
-          {(aria) => <Input {...aria} autoComplete="off" spellCheck={false} value={form.values.org_id} onChange={(event) => form.set("org_id", event.target.value)} />}
+          {(aria) => (
+            <Input
+              {...aria}
+              autoComplete="off"
+              spellCheck={false}
+              value={form.values.org_id}
+              onChange={(event) => form.set("org_id", event.target.value)}
+            />
+          )}
         </Field>
       ) : null}
       {rare.length > 0 ? (

@@ -17,7 +17,12 @@ interface WorkspaceDialogProps {
 }
 
 export const WorkspaceDialog = (props: WorkspaceDialogProps) => (
-  <Dialog isOpen={props.isOpen} onClose={props.onClose} title={props.workspace ? `Edit ${props.workspace.name}` : "New workspace"} description="A group with limits of its own: no key in it goes beyond them.">
+  <Dialog
+    isOpen={props.isOpen}
+    onClose={props.onClose}
+    title={props.workspace ? `Edit ${props.workspace.name}` : "New workspace"}
+    description="A group with limits of its own: no key in it goes beyond them."
+  >
     <WorkspaceForm {...props} />
   </Dialog>
 );
@@ -34,7 +39,11 @@ function WorkspaceForm({ onClose, workspace, onDone }: WorkspaceDialogProps) {
       rpm: workspace?.rate_limit_rpm?.toString() ?? "",
     },
     schema: CreateWorkspace,
-    toBody: ({ spend, rpm, ...rest }) => ({ ...rest, spend_limit: numberOrNull(spend), rate_limit_rpm: numberOrNull(rpm) }),
+    toBody: ({ spend, rpm, ...rest }) => ({
+      ...rest,
+      spend_limit: numberOrNull(spend),
+      rate_limit_rpm: numberOrNull(rpm),
+    }),
     async run(body) {
       const saved = workspace ? await changeWorkspace(workspace.id, body) : await createWorkspace(body);
       await queryClient.invalidateQueries({ queryKey: ["workspaces"] });
@@ -44,6 +53,7 @@ function WorkspaceForm({ onClose, workspace, onDone }: WorkspaceDialogProps) {
   });
   return (
     <form
+      noValidate
       className="flex flex-col gap-4"
       onSubmit={(event) => {
         event.preventDefault();
@@ -52,21 +62,60 @@ function WorkspaceForm({ onClose, workspace, onDone }: WorkspaceDialogProps) {
     >
       <div className="grid grid-cols-[1fr_4rem] gap-4">
         <Field label="Name" error={form.errors.name}>
-          {(aria) => <Input {...aria} autoFocus autoComplete="off" value={form.values.name} onChange={(event) => form.set("name", event.target.value)} />}
+          {(aria) => (
+            <Input
+              {...aria}
+              autoFocus
+              autoComplete="off"
+              value={form.values.name}
+              onChange={(event) => form.set("name", event.target.value)}
+            />
+          )}
         </Field>
         <Field label="Colour" error={form.errors.color}>
-          {(aria) => <Input {...aria} type="color" className="px-1" value={form.values.color} onChange={(event) => form.set("color", event.target.value)} />}
+          {(aria) => (
+            <Input
+              {...aria}
+              type="color"
+              className="px-1"
+              value={form.values.color}
+              onChange={(event) => form.set("color", event.target.value)}
+            />
+          )}
         </Field>
       </div>
       <Field label="Description" optional error={form.errors.description}>
-        {(aria) => <Textarea {...aria} rows={2} value={form.values.description} onChange={(event) => form.set("description", event.target.value)} />}
+        {(aria) => (
+          <Textarea
+            {...aria}
+            rows={2}
+            value={form.values.description}
+            onChange={(event) => form.set("description", event.target.value)}
+          />
+        )}
       </Field>
       <div className="grid gap-4 sm:grid-cols-2">
         <Field label="Dollars a month" optional error={form.errors.spend_limit} help="The budgets of its keys together">
-          {(aria) => <Input {...aria} inputMode="decimal" placeholder="no limit" value={form.values.spend} onChange={(event) => form.set("spend", event.target.value)} />}
+          {(aria) => (
+            <Input
+              {...aria}
+              inputMode="decimal"
+              placeholder="no limit"
+              value={form.values.spend}
+              onChange={(event) => form.set("spend", event.target.value)}
+            />
+          )}
         </Field>
         <Field label="Requests a minute" optional error={form.errors.rate_limit_rpm} help="No key of it may have more">
-          {(aria) => <Input {...aria} inputMode="numeric" placeholder="no limit" value={form.values.rpm} onChange={(event) => form.set("rpm", event.target.value)} />}
+          {(aria) => (
+            <Input
+              {...aria}
+              inputMode="numeric"
+              placeholder="no limit"
+              value={form.values.rpm}
+              onChange={(event) => form.set("rpm", event.target.value)}
+            />
+          )}
         </Field>
       </div>
       {form.problem ? <ProblemNotice error={form.problem} /> : null}

@@ -8,6 +8,7 @@ import { defineVendor, type Issued } from "../vendor.ts";
 import { check } from "./check.ts";
 import { type AnthropicClient, anthropicVersion, createAnthropicClient } from "./client.ts";
 import { spendLimitLink } from "./instructions.ts";
+import { inventory } from "./inventory.ts";
 import { provision } from "./provision.ts";
 import { dismantle, revoke } from "./revoke.ts";
 import { rotate } from "./rotate.ts";
@@ -94,4 +95,5 @@ export const anthropic = defineVendor<AnthropicClient, AnthropicState>({
   revoke,
   dismantle,
   describe,
+  inventory,
 });

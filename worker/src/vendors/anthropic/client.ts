@@ -42,6 +42,9 @@ const RateLimit = z.object({
   models: z.array(z.string()).nullish(),
   limits: z.array(z.object({ type: z.string(), value: z.number().nullish() })),
 });
+const WorkspaceRateLimit = RateLimit.omit({ id: true }).extend({
+  limits: z.array(z.object({ type: z.string(), value: z.number().nullish(), org_limit: z.number().nullish() })),
+});
 // Amounts are strings of cents, some with decimals.
 const SpendLimit = z.object({
   id: z.string(),
@@ -157,10 +160,14 @@ export function createAnthropicClient(connection: AnthropicConnection) {
       call("POST", "/workspaces", "workspaces", Workspace, { body: { name, tags } }),
     /** Neither the default workspace nor archived ones. */
     listWorkspaces: () => listById("/workspaces", Workspace),
+    listWorkspacesWithDefault: () => listById("/workspaces", Workspace, { include_default: "true" }),
     getWorkspace: (id: string) => orGone(call("GET", `/workspaces/${seg(id)}`, "workspaces/id", Workspace)),
     archiveWorkspace: (id: string) =>
       orGone(call("POST", `/workspaces/${seg(id)}/archive`, "workspaces/id/archive", Workspace)),
     listRateLimits: () => listByCursor("/rate_limits", "rate_limits", RateLimit),
+    /** What was set for the workspace itself, with the organization's number beside it. */
+    listWorkspaceRateLimits: (workspace: string) =>
+      listByCursor(`/workspaces/${seg(workspace)}/rate_limits`, "workspaces/id/rate_limits", WorkspaceRateLimit),
     /** Other limits of the entry stay as they are. It takes the entry's own id, not its group's. */
     setRequestsPerMinute: (workspace: string, entryId: string, value: number) =>
       call(
@@ -185,6 +192,8 @@ export function createAnthropicClient(connection: AnthropicConnection) {
     /** Keys of the whole organization are never among them, whatever the workspace. */
     listKeys: (workspace: string, status?: "active") =>
       orGone(listById("/api_keys", ApiKey, { workspace_id: workspace, ...(status ? { status } : {}) })),
+    /** Every key of the organization, those that belong to no workspace included. */
+    listAllKeys: () => listById("/api_keys", ApiKey),
     getKey: (id: string) => orGone(call("GET", `/api_keys/${seg(id)}`, "api_keys/id", ApiKey)),
     renameKey: (id: string, name: string) =>
       call("POST", `/api_keys/${seg(id)}`, "api_keys/id", ApiKey, { body: { name } }),

@@ -115,8 +115,8 @@ export async function removeAccount(ctx: Ctx, account: OwnAccount, madeAt: Date)
   if ((await purgeAccount(ctx, account)) !== "unseen") return;
   // Whoever deleted it a moment ago must see it among the deleted.
   if (wasThere) throw new WaitForVendor(2_000, "Azure does not show the deleted account yet");
-  const ageMs = ctx.now().getTime() - madeAt.getTime();
-  if (ageMs < ctx.client.settleMs) throw new WaitForVendor(2_000, "Azure does not show the new account yet");
+  const unsureMs = madeAt.getTime() + ctx.client.settleMs - ctx.now().getTime();
+  if (unsureMs > 0) throw new WaitForVendor(unsureMs, "making sure that Azure shows no new account any more");
 }
 
 const heldName = (name: string, why: string) =>

@@ -4,6 +4,7 @@ import { defineVendor, type Issued } from "../vendor.ts";
 import { check } from "./check.ts";
 import { type AzureClient, createAzureClient } from "./client.ts";
 import { createAzureTokens } from "./identity.ts";
+import { inventory } from "./inventory.ts";
 import { limitsOf } from "./limits.ts";
 import { provision } from "./provision.ts";
 import { dismantle, revoke } from "./revoke.ts";
@@ -67,4 +68,5 @@ export const azureOpenAi = defineVendor<AzureClient, AzureState>({
   revoke,
   dismantle,
   describe,
+  inventory,
 });

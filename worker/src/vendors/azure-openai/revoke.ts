@@ -26,8 +26,9 @@ const keysOff =
 /** The account of a key that is about to end. Looks lag behind a creation, so "not found" has to last. */
 async function findLive(ctx: Ctx, account: OwnAccount): Promise<AzureAccount | null> {
   const found = await openAccount(ctx, account);
-  if (found || (await ctx.stepAgeMs()) >= ctx.client.settleMs) return found;
-  throw new WaitForVendor(2_000, "making sure that the account does not exist any more");
+  const unsureMs = ctx.client.settleMs - (await ctx.stepAgeMs());
+  if (found || unsureMs <= 0) return found;
+  throw new WaitForVendor(Math.min(5_000, unsureMs), "making sure that the account does not exist any more");
 }
 
 /** Whether the slot of an issued key still holds it. */

@@ -6,6 +6,7 @@ import { reportLimits } from "../limits-report.ts";
 import { defineVendor, type Issued } from "../vendor.ts";
 import { check } from "./check.ts";
 import { createOpenAiClient, type OpenAiClient } from "./client.ts";
+import { inventory } from "./inventory.ts";
 import { type OpenAiState, provision } from "./provision.ts";
 import { dismantle, revoke } from "./revoke.ts";
 import { rotate } from "./rotate.ts";
@@ -62,4 +63,5 @@ export const openai = defineVendor<OpenAiClient, OpenAiState>({
   revoke,
   dismantle,
   describe,
+  inventory,
 });

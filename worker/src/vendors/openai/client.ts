@@ -22,6 +22,8 @@ const ApiKey = z.object({
   owner: z.object({ service_account: z.object({ id: z.string() }).nullish() }).nullish(),
 });
 const RateLimit = z.object({ id: z.string(), model: z.string(), max_requests_per_1_minute: z.number().nullish() });
+const SpendLimit = z.object({ threshold_amount: z.number() });
+const ModelPermissions = z.object({ mode: z.string(), model_ids: z.array(z.string()) });
 const AdminKey = z.object({ redacted_value: z.string().nullish(), expires_at: z.number().nullish() });
 const pageOf = <T extends z.ZodType>(item: T) =>
   z.object({ data: z.array(item), has_more: z.boolean(), last_id: z.string().nullish() });
@@ -110,6 +112,13 @@ export function createOpenAiClient({ http, baseUrl, adminKey, orgId }: OpenAiCon
     createProject: (name: string) => call("POST", "/projects", "projects", Project, { name }),
     listProjects: (includeArchived: boolean) =>
       list("/projects", "projects", Project, { include_archived: String(includeArchived) }),
+    /** One page of 100, without archived ones. */
+    async projectsPage(after: string | null) {
+      const search = new URLSearchParams({ limit: "100", ...(after ? { after } : {}) });
+      const page = await call("GET", `/projects?${search}`, "projects", pageOf(Project));
+      const next = page.has_more ? (page.last_id ?? page.data.at(-1)?.id ?? null) : null;
+      return { projects: page.data, next: next === after ? null : next };
+    },
     getProject: (id: string) => orGone(call("GET", `/projects/${seg(id)}`, "projects/id", Project)),
     archiveProject: (id: string) =>
       orGone(call("POST", `/projects/${seg(id)}/archive`, "projects/id/archive", anything)),
@@ -119,6 +128,14 @@ export function createOpenAiClient({ http, baseUrl, adminKey, orgId }: OpenAiCon
         currency: "USD",
         interval: "month",
       }),
+    /** In cents; null when there is none. */
+    async getSpendLimit(project: string): Promise<number | null> {
+      const found = await orGone(call("GET", `/projects/${seg(project)}/spend_limit`, "spend_limit", SpendLimit));
+      // A limit of nothing is how some organizations say that there is none.
+      return found && found.threshold_amount > 0 ? found.threshold_amount : null;
+    },
+    getModelPermissions: (project: string) =>
+      orGone(call("GET", `/projects/${seg(project)}/model_permissions`, "model_permissions", ModelPermissions)),
     allowModels: (project: string, models: readonly string[]) =>
       call("POST", `/projects/${seg(project)}/model_permissions`, "model_permissions", anything, {
         mode: "allow_list",
