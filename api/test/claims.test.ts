@@ -62,7 +62,7 @@ test("refuses a proof that is made up, is another job's, or was sealed by somebo
     expect(await claimWith(mine.jobId, proof)).toMatchObject({ status: 403, body: { code: "claim.wrong_token" } });
   }
   const sealed = await sealTo(makeReceiverPair().publicKey, new Secret("guess"));
-  expect((await claimWith(mine.jobId, sealed)).status).toBe(422);
+  expect((await claimWith(mine.jobId, sealed)).status).toBe(403);
   expect((await jobOf(api, mine.jobId)).claimed_at).toBeNull();
 });
 

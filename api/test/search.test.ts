@@ -1,3 +1,5 @@
+import { fingerprintsOf } from "@keygate/shared/crypto/fingerprint";
+import { Secret } from "@keygate/shared/secret";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ApiHarness, createApiHarness } from "./harness.ts";
 import { makeActiveKey } from "./keys-support.ts";
@@ -10,6 +12,12 @@ beforeAll(async () => {
   await api.storeVendor();
   const key = await makeActiveKey(api);
   secret = key.secret;
+  // The fake worker issues keys without fingerprints.
+  await api.deps.db
+    .updateTable("keys")
+    .set({ fingerprints: fingerprintsOf(new Secret(secret), api.deps.keyring) })
+    .where("id", "=", key.keyId)
+    .execute();
   hint = (await api.call("GET", `/keys/${key.keyId}`)).body.key_hint;
 });
 afterAll(() => api?.close());

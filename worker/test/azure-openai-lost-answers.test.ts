@@ -39,7 +39,8 @@ async function expectOneKey(world: World, job: Job): Promise<void> {
 
 const slow = { create_ms: 4_000, delete_ms: 4_000, purge_ms: 4_000 };
 
-describe.each(breakNames)("when a call %s", (how) => {
+// Every call is broken once, so there are hundreds of them.
+describe.each(breakNames)("when a call %s", { timeout: 300_000 }, (how) => {
   it("provisioning still makes one account and a key that works, whichever call it is", async () => {
     const world = await startWorld(slow);
     const calls = await countCalls(world, () => world.job({ modelsAllowed: models }).run("provision"));

@@ -202,7 +202,11 @@ export async function openWorld({ vendor, fixture: { start }, settings = {} }: C
       doom,
       delivered,
       /** @param until stops before the step of this number, as if the job had been cancelled there. */
-      async run(steps: Steps, initial: SagaState = {}, options: { until?: number; stopAtFailures?: boolean; tries?: number } = {}) {
+      async run(
+        steps: Steps,
+        initial: SagaState = {},
+        options: { until?: number; stopAtFailures?: boolean; tries?: number } = {},
+      ) {
         const some = options.until === undefined ? steps : steps.slice(0, options.until);
         const once = () =>
           attempt((ctx, written, enter) =>

@@ -49,7 +49,7 @@ describe.each(vendors)("reconcile at %s while much is going on", (vendor, start,
       };
       await Promise.all(Array.from({ length: keysMade }, (_, index) => live(index)));
       // However fast the machine: until several looks have fallen into the crowd.
-      for (let more = 0; looks < 3 && more < 40; more++) await Promise.all([live(0), live(1)]);
+      for (let more = 0; looks < 2 && more < 20; more++) await Promise.all([live(0), live(1)]);
       isOver = true;
       await looking;
       expect(looks).toBeGreaterThan(1);
@@ -61,5 +61,5 @@ describe.each(vendors)("reconcile at %s while much is going on", (vendor, start,
       await world.close();
       await fixture.close();
     }
-  }, 120_000);
+  }, 300_000);
 });

@@ -15,12 +15,15 @@ const requestSeconds = new Histogram({
   registers: [],
 });
 
-/** Measures every request. The route's pattern is the label: the path itself holds ids, and would grow without end. */
+/**
+ * Measures every request. The label is the pattern of the route that answered (the last one that was entered): the path
+ * itself holds ids, and would grow without end.
+ */
 export function measureRequests(): MiddlewareHandler<Env> {
   return async (c, next) => {
     const begun = performance.now();
     await next();
-    const route = c.res.status === 404 ? "(none)" : routePath(c, -1);
+    const route = c.res.status === 404 ? "(none)" : routePath(c);
     const labels = { method: c.req.method, route, status: c.res.status };
     requestSeconds.observe(labels, (performance.now() - begun) / 1000);
   };

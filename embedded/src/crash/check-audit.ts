@@ -24,7 +24,7 @@ const endings: Readonly<Record<string, string>> = {
 const sql = `
   select keys.id, keys.status, keys.activated_at is not null as was_active,
     count(*) filter (where action in ('key.provision', 'key.rotate') and outcome = 'requested') as requested,
-    count(*) filter (where action in ('key.provision', 'key.rotate') and outcome = 'succeeded' and hint is not null) as made,
+    count(*) filter (where action in ('key.provision', 'key.rotate') and outcome = 'succeeded' and key_hint is not null) as made,
     count(*) filter (where action in ('key.provision', 'key.rotate') and outcome = 'failed') as failed,
     count(*) filter (where outcome = 'requested' and reason is not null) as end_requested,
     count(*) filter (where outcome = 'succeeded' and confirmed is not null
@@ -32,11 +32,11 @@ const sql = `
     count(*) filter (where action = 'key.claim' and outcome = 'succeeded') as claims,
     (select count(*) from jobs where jobs.key_id = keys.id and jobs.claimed_at is not null) as claimed_jobs,
     coalesce(min(seq) filter (where action = 'key.claim')
-      < min(seq) filter (where action in ('key.provision', 'key.rotate') and outcome = 'succeeded' and hint is not null), false)
+      < min(seq) filter (where action in ('key.provision', 'key.rotate') and outcome = 'succeeded' and key_hint is not null), false)
       as claimed_early
   from keys left join lateral (
     select seq, action, details ->> 'outcome' as outcome, details ->> 'reason' as reason,
-      details ->> 'key_hint' as hint, details ->> 'confirmed' as confirmed
+      details ->> 'key_hint' as key_hint, details ->> 'confirmed' as confirmed
     from audit_events where resource_id = keys.id) as event on true
   group by keys.id`;
 

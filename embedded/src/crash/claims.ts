@@ -13,6 +13,9 @@ const Issued = z.object({
 });
 
 const pollMs = 60;
+/** Who has no token names a new receiver with every try, for whom the key is made anew: they had better wait for it. */
+const requesterWaitSeconds = 5;
+const requesterPollMs = 1_000;
 const patienceMs = 40_000;
 
 /** Notes the key that an answer holds, if it holds one. */
@@ -44,8 +47,15 @@ async function takeOnce(world: World, asked: Asked, plan: ClaimPlan): Promise<vo
   const token = plan === "as the requester" ? null : asked.claimToken;
   const body = token ? { claim_token: token } : {};
   const path = `/jobs/${asked.jobId}/claim`;
-  for (const deadline = Date.now() + patienceMs; Date.now() < deadline && world.isRunning(); await sleep(pollMs)) {
-    const answer = await client.call("POST", path, body, { waitSeconds: 0, anonymous: token !== null });
+  for (
+    const deadline = Date.now() + patienceMs;
+    Date.now() < deadline && world.isRunning();
+    await sleep(token ? pollMs : requesterPollMs)
+  ) {
+    const answer = await client.call("POST", path, body, {
+      waitSeconds: token ? 0 : requesterWaitSeconds,
+      anonymous: token !== null,
+    });
     if (!answer) return;
     if (noteDelivery(world, asked.vendor, answer)) return;
     // Anything but "not yet" is final: taken, too late, revoked, sealed for somebody else by now, or the job has failed.

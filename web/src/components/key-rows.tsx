@@ -25,14 +25,15 @@ export const KeyRows = ({ keys, withDeveloper = false }: { keys: readonly KeyVie
             <Link
               to="/keys/$id"
               params={{ id: key.id }}
-              className="font-mono text-[0.8125rem] font-medium whitespace-nowrap hover:underline"
+              title={key.project_name}
+              className="inline-block max-w-48 truncate align-middle font-mono text-[0.8125rem] font-medium hover:underline"
             >
               {keyLabel(key)}
             </Link>
           </Td>
           {withDeveloper ? <Td className="whitespace-nowrap">{key.developer_name}</Td> : null}
           <Td>
-            <VendorName vendor={key.vendor} isSimulated={key.simulated} />
+            <VendorName vendor={key.vendor} isSimulated={key.simulated} isCompact />
           </Td>
           <Td>
             <KeyStatusBadge status={key.status} />

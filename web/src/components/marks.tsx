@@ -2,6 +2,7 @@ import type { JobState } from "@keygate/shared/contracts/jobs";
 import type { KeyStatus } from "@keygate/shared/contracts/keys";
 import type { Enforcer } from "@keygate/shared/contracts/limits";
 import { type VendorId, vendorContracts } from "@keygate/shared/contracts/vendors/registry";
+import { FlaskConical } from "lucide-react";
 import { words } from "../lib/format.ts";
 import { Badge, type Tone } from "./ui/badge.tsx";
 
@@ -59,7 +60,16 @@ const marks: Record<string, { letter: string; color: string }> = {
   google_vertex: { letter: "G", color: "#7e22ce" },
 };
 
-export function VendorName({ vendor, isSimulated = false }: { vendor: VendorId; isSimulated?: boolean }) {
+export interface VendorNameProps {
+  vendor: VendorId;
+  isSimulated?: boolean;
+  /** In tables, where the word would stand in every row. */
+  isCompact?: boolean;
+}
+
+const simulatedTitle = "Made at the simulated vendor: it costs nothing and opens nothing";
+
+export function VendorName({ vendor, isSimulated = false, isCompact = false }: VendorNameProps) {
   const { letter, color } = marks[vendor] ?? { letter: vendor.charAt(0).toUpperCase(), color: "#475569" };
   return (
     <span className="inline-flex items-center gap-2 whitespace-nowrap">
@@ -71,9 +81,13 @@ export function VendorName({ vendor, isSimulated = false }: { vendor: VendorId; 
         {letter}
       </span>
       {vendorContracts[vendor].title}
-      {isSimulated ? (
-        <Badge title="Made at the simulated vendor: it costs nothing and opens nothing">simulated</Badge>
+      {isSimulated && isCompact ? (
+        <span title={simulatedTitle}>
+          <FlaskConical aria-hidden className="size-3.5 text-ink-3" />
+          <span className="sr-only">simulated</span>
+        </span>
       ) : null}
+      {isSimulated && !isCompact ? <Badge title={simulatedTitle}>simulated</Badge> : null}
     </span>
   );
 }

@@ -28,7 +28,8 @@ const columns = column.columns([
       <Link
         to="/keys/$id"
         params={{ id: key.id }}
-        className="font-mono text-[0.8125rem] font-medium whitespace-nowrap hover:underline"
+        title={key.project_name}
+        className="inline-block max-w-48 truncate align-middle font-mono text-[0.8125rem] font-medium hover:underline"
       >
         {keyLabel(key)}
       </Link>
@@ -44,7 +45,7 @@ const columns = column.columns([
   }),
   column.accessor("vendor", {
     header: "Vendor",
-    cell: ({ row: { original: key } }) => <VendorName vendor={key.vendor} isSimulated={key.simulated} />,
+    cell: ({ row: { original: key } }) => <VendorName vendor={key.vendor} isSimulated={key.simulated} isCompact />,
   }),
   column.accessor("status", {
     header: "Status",
