@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { configurationPage, variableNames } from "@keygate/shared/config-guide";
-import Ajv from "ajv";
+import { Ajv } from "ajv";
 import { expect, test } from "vitest";
 import { parseAllDocuments, parse as parseYaml } from "yaml";
 

@@ -1,24 +1,14 @@
 /** Long-running operations: who waits for what, and the signed address under which the answer is found. */
 import { randomBytes } from "node:crypto";
-import type { ArmErrorBody } from "./azure-errors.ts";
-import { type Account, type AzureState, newId, normalLocation, purge, SOFT_DELETE_MS } from "./azure-state.ts";
-
-export interface Operation {
-  id: string;
-  location: string;
-  /** How it is asked for: by `Azure-AsyncOperation` (a body with a status) or by `Location` (202 until it is done). */
-  style: "async" | "location";
-  /** What it says while it runs. */
-  verb: string;
-  startedAt: number;
-  endsAt: number;
-  /** Called once, at the end; what it returns is why it failed. */
-  finish: (at: number) => ArmErrorBody | null;
-  outcome: "running" | "Succeeded" | "Failed";
-  error: ArmErrorBody | null;
-  /** The query that belongs to its address. */
-  signature: [name: string, value: string][];
-}
+import {
+  type Account,
+  type AzureState,
+  newId,
+  normalLocation,
+  type Operation,
+  purge,
+  SOFT_DELETE_MS,
+} from "./azure-state.ts";
 
 /** The API version that operation addresses carry, whatever the caller's own was. */
 const OPERATION_API_VERSION = "2017-04-18";

@@ -1,7 +1,24 @@
 /** What the simulated Azure remembers: accounts, deployments, keys, what was deleted, and an ordered log of events. */
 import { createHash, randomBytes, randomInt, randomUUID } from "node:crypto";
+import type { ArmErrorBody } from "./azure-errors.ts";
 import { LaggingList } from "./azure-listing.ts";
-import type { Operation } from "./azure-operations.ts";
+
+export interface Operation {
+  id: string;
+  location: string;
+  /** How it is asked for: by `Azure-AsyncOperation` (a body with a status) or by `Location` (202 until it is done). */
+  style: "async" | "location";
+  /** What it says while it runs. */
+  verb: string;
+  startedAt: number;
+  endsAt: number;
+  /** Called once, at the end; what it returns is why it failed. */
+  finish: (at: number) => ArmErrorBody | null;
+  outcome: "running" | "Succeeded" | "Failed";
+  error: ArmErrorBody | null;
+  /** The query that belongs to its address. */
+  signature: [name: string, value: string][];
+}
 
 /** The subscription that the simulator plays. */
 export interface AzurePlace {

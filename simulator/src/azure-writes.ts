@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ArmCall } from "./azure-arm.ts";
 import { ArmError, conflict } from "./azure-errors.ts";
-import { type Operation, operationUrl, startOperation } from "./azure-operations.ts";
+import { operationUrl, startOperation } from "./azure-operations.ts";
+import type { Operation } from "./azure-state.ts";
 import { type Account, accountId, accountKey } from "./azure-state.ts";
 import type { SimResponse } from "./core.ts";
 
