@@ -6,9 +6,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { DeveloperView } from "@keygate/shared/contracts/developers";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { vi } from "vitest";
 import { chromiumHint, installChromium } from "../../embedded/src/chromium.ts";
 import { type Stack, startStack } from "../../embedded/src/stack.ts";
 import { createTestDatabase } from "../../embedded/test-support/database.ts";
+
+// Machines that run this are shared: a page that is slow is not a page that is wrong.
+const actionMs = 60_000;
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
 
 const web = join(import.meta.dirname, "..");
 
@@ -107,7 +112,7 @@ export async function openDashboard(env: Record<string, string> = {}): Promise<D
 
   const open: Dashboard["open"] = async (options) => {
     const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options });
-    context.setDefaultTimeout(20_000);
+    context.setDefaultTimeout(actionMs);
     return { context, page: await context.newPage() };
   };
   const signIn = async (page: Page) => {

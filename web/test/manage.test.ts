@@ -180,6 +180,7 @@ it("goes to a developer and a key from the keyboard alone", async () => {
   await dashboard.key(id);
   const { page } = await dashboard.signedIn();
   await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: "Commands" }).waitFor();
   await page.keyboard.type("palette pers");
   await page.getByRole("option", { name: /^Palette Person/ }).waitFor();
   await page.keyboard.press("Enter");

@@ -84,7 +84,7 @@ for (const theme of ["light", "dark"] as const) {
       if (found.length > 0) faults[path] = found;
     }
     expect(faults).toEqual({});
-  }, 240_000);
+  });
 }
 
 it("fits a phone and 200 % zoom: no page is wider than its window", async () => {
@@ -101,7 +101,7 @@ it("fits a phone and 200 % zoom: no page is wider than its window", async () => 
     }
     await context.close();
   }
-}, 240_000);
+});
 
 it("loads less than 250 kB of compressed JavaScript at first, from no other host, under a policy without inline scripts", async () => {
   const { page, context } = await dashboard.open();

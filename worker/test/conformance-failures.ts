@@ -5,10 +5,13 @@ import type { FaultSpec } from "@keygate/simulator/core";
 export interface Failure {
   name: string;
   fault: Pick<FaultSpec, "when" | "do">;
+  /** `needs_input` where the call was made with a key that a person gave: they are asked again, in words. */
   kinds: readonly ProblemKind[];
   /** Whether a step may know better than to fail: a "not found" may be what it hoped for, or need a moment. */
   mayBeMet: boolean;
   retryAfterMs?: number;
+  /** Where access tokens are renewed, once is no failure. */
+  isOfToken?: true;
   /** It says that something is gone which stands: a revocation must not end by it, but may wait for ever. */
   isLie?: true;
 }
@@ -35,8 +38,14 @@ export const failures: readonly Failure[] = [
     mayBeMet: false,
     retryAfterMs: 7_000,
   },
-  { name: "status 401", fault: answer(401), kinds: ["credentials"], mayBeMet: false },
-  { name: "status 403", fault: answer(403), kinds: ["credentials", "permanent"], mayBeMet: true },
-  { name: "status 404", fault: answer(404), kinds: ["permanent", "credentials"], mayBeMet: true, isLie: true },
-  { name: "status 400", fault: answer(400), kinds: ["permanent"], mayBeMet: true },
+  { name: "status 401", fault: answer(401), kinds: ["credentials", "needs_input"], mayBeMet: false, isOfToken: true },
+  { name: "status 403", fault: answer(403), kinds: ["credentials", "permanent", "needs_input"], mayBeMet: true },
+  {
+    name: "status 404",
+    fault: answer(404),
+    kinds: ["permanent", "credentials", "needs_input"],
+    mayBeMet: true,
+    isLie: true,
+  },
+  { name: "status 400", fault: answer(400), kinds: ["permanent", "needs_input"], mayBeMet: true },
 ];

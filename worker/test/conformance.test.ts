@@ -12,7 +12,12 @@ import { describeConformance } from "./vendor-conformance.ts";
 
 describeConformance({ vendor: openai, fixture: openaiFixture });
 describeConformance({ vendor: anthropic, fixture: anthropicFixture });
-describeConformance({ vendor: azureOpenAi, fixture: azureOpenAiFixture, settings: { create_ms: 0, write_ms: 0 } });
-describeConformance({ vendor: googleVertex, fixture: googleVertexFixture });
+describeConformance({
+  vendor: azureOpenAi,
+  fixture: azureOpenAiFixture,
+  settings: { create_ms: 0, write_ms: 0 },
+  renewsTokens: true,
+});
+describeConformance({ vendor: googleVertex, fixture: googleVertexFixture, renewsTokens: true });
 // Its lists lag, within the settle time that the tests wait: what is looked for is not shown at once.
 describeConformance({ vendor: acme, fixture: acmeFixture, settings: { list_lag_ms: 20 } });

@@ -54,7 +54,7 @@ describe.each(vendors)("reconcile at %s", (vendor, start) => {
     expect(seen.map(({ key_id }) => key_id).sort()).toEqual([kept.id, rotated.id, successor.keyId].sort());
     for (const id of [kept.id, rotated.id, successor.keyId]) await hand.revoke(id);
     expect(await hand.look()).toEqual([]);
-  });
+  }, 180_000);
 
   it("removes what a lost row left behind once it has been seen twice", async () => {
     const lost = await hand.key();

@@ -3,7 +3,7 @@ import { KeyGateError, must } from "@keygate/shared/errors";
 import type { Secret } from "@keygate/shared/secret";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { SagaState } from "../src/saga/step.ts";
-import { WaitForVendor } from "../src/saga/wait.ts";
+import { WaitForInput, WaitForVendor } from "../src/saga/wait.ts";
 import { type Failure, failures } from "./conformance-failures.ts";
 import { type Candidate, type Held, type Job, openWorld, type Steps, type World } from "./conformance-world.ts";
 
@@ -56,7 +56,15 @@ interface Scene {
 }
 
 const worldsAtOnce = 8;
+/** Each kind of failure at every third call, each shifted by one: the fault matrix has them all, through the database. */
+const everyNth = 3;
 const numbersTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
+/** A person who gave a key and is told that it is not the right one is asked again: no failure, but an answer to one. */
+const kindOf = (error: Error) => {
+  if (error instanceof WaitForInput && error.refusal !== null) return "needs_input";
+  if (error instanceof KeyGateError) return error.kind;
+  throw error;
+};
 /** Names differ from run to run. */
 const kindsOf = (leftovers: readonly string[]) => leftovers.map((line) => line.split(" ")[0] ?? "").sort();
 
@@ -216,10 +224,13 @@ export function describeConformance(candidate: Candidate): void {
     });
 
     it.each(failures)(
-      "$name at any one call is the right kind of error, and leaves nothing once undone",
+      "$name is the right kind of error at whichever call, and leaves nothing once undone",
       async (failure) => {
+        const turn = failures.indexOf(failure);
         const cases = operations.flatMap((operation) =>
-          numbersTo(yardstickOf(operation).calls).map((n) => ({ operation, n })),
+          numbersTo(yardstickOf(operation).calls).flatMap((n) =>
+            (n + turn) % everyNth === 0 ? [{ operation, n }] : [],
+          ),
         );
         await spread(cases, ({ operation, n }) =>
           at(`${operation.name}, call ${n}`, () => fail(operation, n, failure)),
@@ -230,21 +241,23 @@ export function describeConformance(candidate: Candidate): void {
     async function fail(operation: Operation, n: number, failure: Failure): Promise<void> {
       await play(candidate, operation, async (scene) => {
         const { world, job, steps, initial, standing } = scene;
-        const fault = world.main.faults.add({ match: { nth: n }, times: 1, ...failure.fault });
+        const times = failure.isOfToken && candidate.renewsTokens ? 2 : 1;
+        const fault = world.main.faults.add({ match: { nth: n }, times, ...failure.fault });
         const options = { stopAtFailures: true, ...(failure.isLie && operation.endsKey ? { tries: 12 } : {}) };
         const outcome = await job.run(steps, initial, options).catch((error: unknown) => error);
         const hits = world.main.faults.list().find(({ id }) => id === fault)?.hits;
         world.main.faults.clear();
-        expect(hits, "calls that were disturbed").toBe(1);
+        expect(hits, "calls that were disturbed").toBe(times);
         if (!(outcome instanceof Error)) {
           expect(failure.mayBeMet, "the failure may be got around without a word").toBe(true);
           return settled(scene, operation, outcome as SagaState);
         }
         // It does not say that the key has ended while the vendor shows it; somebody has to look.
         if (outcome instanceof WaitForVendor && failure.isLie && operation.endsKey) return standing;
-        if (!(outcome instanceof KeyGateError)) throw outcome;
-        expect(failure.kinds, outcome.message).toContain(outcome.kind);
-        if (failure.retryAfterMs !== undefined) expect(outcome.retryAfterMs).toBe(failure.retryAfterMs);
+        expect(failure.kinds, outcome.message).toContain(kindOf(outcome));
+        if (outcome instanceof KeyGateError && failure.retryAfterMs !== undefined) {
+          expect(outcome.retryAfterMs).toBe(failure.retryAfterMs);
+        }
         if (operation.endsKey) return settled(scene, operation, await job.run(steps, initial));
         await job.undo(steps, initial);
         if (standing.length === 0) await expectNothing(world);

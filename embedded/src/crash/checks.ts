@@ -12,6 +12,7 @@ const Key = z.object({
   ref: z.record(z.string(), z.unknown()),
 });
 type Key = z.infer<typeof Key>;
+const Failed = z.object({ id: z.string(), kind: z.string(), why: z.string().nullable() });
 
 const isOpen = ({ status }: Key) => status === "active" || status === "retiring";
 const ended = ["revoked", "expired", "rotated", "failed"];
@@ -92,12 +93,19 @@ export async function checkAll(world: World): Promise<void> {
     }
   }
   checkDeliveries(world);
+  await checkEnds(world);
   await checkAudit(world);
   checkLogs(world);
 }
 
 const works = async ({ vendor, secret, instructions }: Delivery) =>
   (await useKeyOf[vendor]?.(secret, instructions).catch(() => "refused")) === "accepted";
+
+/** Every disturbance passes, so nothing has a reason to fail; what somebody stopped is called cancelled. */
+async function checkEnds({ lane, violations }: World): Promise<void> {
+  const failed = await lane.ask(Failed, "select id, kind, error ->> 'detail' as why from jobs where state = 'failed'");
+  for (const { id, kind, why } of failed) violations.add(`${kind} ${id} failed: ${why}`);
+}
 
 function checkDeliveries({ deliveries, violations }: World): void {
   for (const [jobId, taken] of Map.groupBy(deliveries, (delivery) => delivery.jobId)) {

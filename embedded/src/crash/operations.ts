@@ -72,7 +72,7 @@ async function ask(
   const waitSeconds = claimed === "in the answer" ? 5 : 0;
   const answer = await world.client.call("POST", path, body, { idempotencyKey, waitSeconds });
   const { vendor } = whose;
-  if (answer) noteDelivery(world, vendor, answer);
+  if (answer) await noteDelivery(world, vendor, answer);
   const accepted = Accepted.safeParse(answer?.body).data;
   if (accepted) {
     return { keyId: accepted.key_id, jobId: accepted.job_id, vendor, claimToken: accepted.claim_token ?? null };

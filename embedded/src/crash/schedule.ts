@@ -73,7 +73,8 @@ const claims = [
 const whens = ["before", "during", "after", "after"] as const;
 /** The window in which things happen, in milliseconds. */
 const windowMs = 2_000;
-/** A provision makes some 10 to 25 vendor calls. */
+/** A key's making takes 6 to 25 vendor calls: the first ones always come, the later ones reach what follows. */
+const callsOften = 9;
 const callsMax = 24;
 
 /** Makes one seed's schedule: 3 to 6 operations and what disturbs them. */
@@ -132,7 +133,11 @@ function makeStory(
 
 function disturb(random: Random, used: readonly [VendorName, ...VendorName[]]): Disturbance[] {
   const made: Disturbance[] = [];
-  const call = () => ({ vendor: random.pick(used), nth: random.int(1, callsMax), when: random.pick(whens) });
+  const call = () => ({
+    vendor: random.pick(used),
+    nth: random.int(1, random.chance(0.6) ? callsOften : callsMax),
+    when: random.pick(whens),
+  });
   for (let n = random.int(1, 4); n > 0; n--) {
     made.push({ type: "fault", ...call(), kind: random.pick(faultKinds), times: random.pick([1, 1, 1, 2, 3]) });
   }

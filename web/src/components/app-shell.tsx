@@ -13,7 +13,12 @@ import { Button } from "./ui/button.tsx";
 import { Dialog } from "./ui/dialog.tsx";
 import { Toaster } from "./ui/toaster.tsx";
 
-const Palette = lazy(() => import("./palette.tsx").then((module) => ({ default: module.Palette })));
+const loadPalette = () => import("./palette.tsx");
+const Palette = lazy(() => loadPalette().then((module) => ({ default: module.Palette })));
+// Fetched when there is nothing else to do, so that no letter typed after the shortcut is lost. Safari has no idle time.
+if ("requestIdleCallback" in globalThis) requestIdleCallback(() => void loadPalette().catch(() => {}));
+else setTimeout(() => void loadPalette().catch(() => {}), 2_000);
+
 const themeIcons = { system: SunMoon, light: Sun, dark: Moon } as const;
 
 export interface AppShellProps {

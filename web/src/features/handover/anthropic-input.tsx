@@ -61,7 +61,7 @@ export function InputForm({ job }: { job: JobDetail }) {
         }}
       >
         {job.error?.code === "job.input_refused" && !form.problem ? (
-          <Notice tone="warn" title="The last key was not the right one">
+          <Notice tone="warn" title={job.error.title}>
             {job.error.detail}
           </Notice>
         ) : null}
