@@ -8,9 +8,10 @@ import { runSteps, undoSteps } from "../src/saga/run.ts";
 import type { SagaContext, SagaKey, SagaState } from "../src/saga/step.ts";
 import { WaitForInput, WaitForVendor } from "../src/saga/wait.ts";
 import { createBreaker } from "../src/vendors/breaker.ts";
-import { createVendorHttp, type VendorHttp } from "../src/vendors/http.ts";
+import { createVendorHttp } from "../src/vendors/http.ts";
 import { createLimiter } from "../src/vendors/limiter.ts";
 import type { AnyVendor, Issued, VendorStep } from "../src/vendors/vendor.ts";
+import { Crash, type Doom, die, mortalHttp, mortalJournal } from "./conformance-crash.ts";
 import type { RunningFixture, VendorFixture } from "./fixtures/fixture.ts";
 import { createMemoryJournal, type MemoryJournal } from "./memory-journal.ts";
 
@@ -22,19 +23,6 @@ export interface Candidate {
   settings?: Record<string, unknown>;
   /** Its client answers a first 401 with a new access token, so that it takes two to show that the credential is bad. */
   renewsTokens?: true;
-}
-
-/** Stands for the end of the process: nothing that the code does afterwards takes effect. */
-export class Crash extends Error {}
-
-/** Where one job's process ends, counted over all its tries; and how far it came. */
-export interface Doom {
-  afterCall?: number;
-  beforeWrite?: number;
-  calls: number;
-  writes: number;
-  crashes: number;
-  isDead: boolean;
 }
 
 /** A key that was handed over, as its row and its holder would have it. */
@@ -52,49 +40,6 @@ const settleMs = 30;
 const triesMax = 300;
 /** What a wait costs the test; the rest of it passes on the vendor's clock. */
 const realWaitMaxMs = settleMs + 25;
-
-function die(doom: Doom): never {
-  if (!doom.isDead) doom.crashes++;
-  doom.isDead = true;
-  throw new Crash("the process ended here");
-}
-
-/** Ends the process right after the vendor has answered the call in question, whatever it answered. */
-function mortalHttp(http: VendorHttp, doom: Doom): VendorHttp {
-  return {
-    async call(call, classify) {
-      if (doom.isDead) die(doom);
-      const outcome = await http.call(call, classify).then(
-        (reply) => ({ reply }),
-        (error: unknown) => ({ error }),
-      );
-      doom.calls++;
-      if (doom.isDead || doom.calls === doom.afterCall) die(doom);
-      if ("error" in outcome) throw outcome.error;
-      return outcome.reply;
-    },
-    close: () => http.close(),
-  };
-}
-
-/** Ends the process right before the write in question. */
-function mortalJournal(journal: Journal, doom: Doom): Journal {
-  const guarded =
-    <A extends unknown[], R>(write: (...args: A) => Promise<R>) =>
-    async (...args: A): Promise<R> => {
-      doom.writes++;
-      if (doom.isDead || doom.writes === doom.beforeWrite) die(doom);
-      return write(...args);
-    };
-  return {
-    ...journal,
-    start: guarded(journal.start),
-    finish: guarded(journal.finish),
-    forget: guarded(journal.forget),
-    markUnsure: guarded(journal.markUnsure),
-    markUndone: guarded(journal.markUndone),
-  };
-}
 
 const dayMs = 86_400_000;
 // One model keeps the number of calls small where each model costs some.

@@ -66,9 +66,11 @@ async function disturbOnce(lane: Lane, one: Disturbance, count: (what: string) =
     const victims = await caughtAtCall(lane, one);
     if (victims.length === 0) return;
     count(one.type);
-    await (one.type === "kill at call" ? killAll(lane, victims) : freezeAll(lane, victims, one.forMs));
+    if (one.type === "kill at call") return killAll(lane, victims);
+    const frozen = freezeAll(lane, victims, one.forMs);
+    // The answer lies there when it wakes: it goes on where it was, not knowing how late it is.
     serverOf(lane, one.vendor).faults.release(heldBy(one));
-    return;
+    return frozen;
   }
   await sleep(one.atMs);
   switch (one.type) {
@@ -81,7 +83,7 @@ async function disturbOnce(lane: Lane, one: Disturbance, count: (what: string) =
     case "kill api":
       count(one.type);
       await lane.kill("api");
-      await lane.makeWhole();
+      await lane.revive();
       // The locks of requests that died with the process run out by themselves, in a minute and a half.
       await lane.unlockRequests();
       return;
@@ -121,11 +123,11 @@ async function caughtAtCall(lane: Lane, one: AtCall): Promise<ProcessName[]> {
 
 async function killAll(lane: Lane, names: readonly ProcessName[]): Promise<void> {
   await Promise.all(names.map((name) => lane.kill(name)));
-  await lane.makeWhole();
+  await lane.revive();
 }
 
 async function freezeAll(lane: Lane, names: readonly ProcessName[], forMs: number): Promise<void> {
   for (const name of names) lane.freeze(name);
   await sleep(forMs);
-  await lane.makeWhole();
+  for (const name of names) lane.wake(name);
 }

@@ -32,8 +32,9 @@ export interface Lane {
   /** SIGKILL. Returns when it is dead. */
   kill(name: ProcessName): Promise<void>;
   freeze(name: ProcessName): void;
-  /** Wakes whoever is frozen, and starts whoever is dead. */
-  makeWhole(): Promise<void>;
+  wake(name: ProcessName): void;
+  /** Starts whoever is dead. */
+  revive(): Promise<void>;
   /** Lets the requests be repeated that died with the api. */
   unlockRequests(): Promise<void>;
   close(): Promise<void>;
@@ -178,9 +179,10 @@ async function openLane({ backend, postgres, redis, databaseUrl, logDir }: Given
     freeze(name) {
       if (running.has(name) && signal(name, "SIGSTOP")) frozen.add(name);
     },
-    async makeWhole() {
-      for (const name of frozen) signal(name, "SIGCONT");
-      frozen.clear();
+    wake(name) {
+      if (frozen.delete(name)) signal(name, "SIGCONT");
+    },
+    async revive() {
       for (const [name, { process: child }] of running) {
         if (child.exitCode !== null || child.signalCode !== null) running.delete(name);
       }
@@ -198,7 +200,7 @@ async function openLane({ backend, postgres, redis, databaseUrl, logDir }: Given
     },
   };
   try {
-    await lane.makeWhole();
+    await lane.revive();
     return lane;
   } catch (error) {
     await lane.close();

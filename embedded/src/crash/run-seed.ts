@@ -74,7 +74,7 @@ async function live(world: World, schedule: ReturnType<typeof makeSchedule>, tal
     Promise.all([disturbances, Promise.race([operations, sleep(calmAfterMs)])]),
   );
   calm(world, tally);
-  await world.lane.makeWhole();
+  await world.lane.revive();
   // Claims and later operations of a story go on while what waits is pulled to now.
   let areOver = false;
   const over = within(operationsMaxMs, "the operations", operations).finally(() => {

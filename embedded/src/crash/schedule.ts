@@ -139,14 +139,24 @@ function disturb(random: Random, used: readonly [VendorName, ...VendorName[]]): 
     when: random.pick(whens),
   });
   for (let n = random.int(1, 4); n > 0; n--) {
-    made.push({ type: "fault", ...call(), kind: random.pick(faultKinds), times: random.pick([1, 1, 1, 2, 3]) });
+    const { when, ...at } = call();
+    const kind = random.pick(faultKinds);
+    // A vendor that says "too many" has done nothing.
+    const fault = { ...at, kind, when: kind === "429" ? ("before" as const) : when };
+    made.push({ type: "fault", ...fault, times: random.pick([1, 1, 1, 2, 3]) });
   }
   const atMs = () => random.int(100, windowMs);
-  const forMs = () => random.int(2_600, 5_500);
+  // Past its lease (2 s), and past the time in which the queue gives its job to another worker (4 s) that comes far.
+  const forMs = () => random.int(4_500, 8_000);
+  // A vendor acts on what it was sent before anybody has given up on it; only the answer waits.
+  const answered = (): When => random.pick(["during", "after", "after"]);
   const processes: readonly (readonly [number, () => Disturbance])[] = [
     [0.3, () => ({ type: "kill at call", ...call(), everybody: random.chance(0.3) })],
     [0.15, () => ({ type: "kill worker", worker: random.int(0, 1), atMs: atMs() })],
-    [0.15, () => ({ type: "freeze at call", ...call(), forMs: forMs() })],
+    [
+      0.3,
+      () => ({ type: "freeze at call", ...call(), nth: random.int(1, callsOften), when: answered(), forMs: forMs() }),
+    ],
     [0.1, () => ({ type: "freeze worker", worker: random.int(0, 1), atMs: atMs(), forMs: forMs() })],
     [0.12, () => ({ type: "kill api", atMs: atMs() })],
     [0.12, () => ({ type: "flush redis", atMs: atMs() })],
