@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { inject } from "vitest";
 import { withClient } from "../src/postgres-ready.ts";
+import "./provided.ts";
 
 /** The migrated database that every test database is a copy of. */
 export const templateName = "keygate_template";

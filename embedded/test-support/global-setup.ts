@@ -6,15 +6,7 @@ import { withClient } from "../src/postgres-ready.ts";
 import { startPostgres, testPostgresSettings } from "../src/postgres-server.ts";
 import { findRedisServer, installRedisServer, redisHint, startRedis } from "../src/redis-server.ts";
 import { templateName } from "./database.ts";
-
-declare module "vitest" {
-  interface ProvidedContext {
-    /** Leads to the maintenance database of the run's PostgreSQL; tests take a database of their own from `createTestDatabase`. */
-    postgresUrl: string;
-    /** Null on a machine that has no Redis and may not install one; `createTestRedis` then says so. */
-    redisUrl: string | null;
-  }
-}
+import "./provided.ts";
 
 /** One PostgreSQL, with the migrated template, and one Redis for the whole test run. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {

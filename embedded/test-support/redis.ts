@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { inject } from "vitest";
 import { type RedisServer, redisDatabases, redisHint, startRedis } from "../src/redis-server.ts";
 import { redisCommand } from "../src/redis-wire.ts";
+import "./provided.ts";
 
 export interface TestRedis {
   url: string;

@@ -119,7 +119,13 @@ function makeStory(
     if (kind === "rotate") claim = random.chance(0.12) ? "never" : random.pick(claims);
     const graceMinutes: number = kind === "rotate" ? random.pick([0, 0, 60]) : 0;
     graceRuns = kind === "rotate" ? graceMinutes > 0 : false;
-    steps.push({ kind, afterMs: random.int(0, 250), overlaps: random.chance(0.3), graceMinutes, claim });
+    steps.push({
+      kind,
+      afterMs: random.int(0, 250),
+      overlaps: random.chance(kind === "cancel" ? 1 : 0.3),
+      graceMinutes,
+      claim,
+    });
     if (kind !== "rotate" && kind !== "end the grace" && random.chance(0.7)) break;
   }
   return {

@@ -9,6 +9,7 @@ const Open = z.object({
   state: z.string(),
   step: z.string().nullable(),
   error: z.unknown(),
+  waiting: z.string().nullable(),
 });
 const Nothing = z.unknown();
 type Open = z.infer<typeof Open>;
@@ -22,12 +23,12 @@ const pullMs = 400;
 async function whatGoesOn({ lane }: World): Promise<Open[]> {
   return lane.ask(
     Open,
-    `select id, kind, state, step, error from jobs where state not in ('succeeded', 'failed', 'cancelled')
+    `select id, kind, state, step, error, waiting ->> 'reason' as waiting from jobs where state not in ('succeeded', 'failed', 'cancelled')
      union all
-     select id, 'key', status, 'its end is due', null from keys
+     select id, 'key', status, 'its end is due', null, null from keys
      where status in ('active', 'retiring') and (expires_at <= now() or (status = 'retiring' and retire_at <= now()))
      union all
-     select id, kind, state, 'its claim is over', null from jobs
+     select id, kind, state, 'its claim is over', null, null from jobs
      where state = 'succeeded' and claimed_at is null and claim_until <= now()`,
   );
 }
@@ -51,8 +52,8 @@ export async function settle(world: World): Promise<boolean> {
     const open = await whatGoesOn(world);
     if (open.length === 0) return true;
     if (Date.now() > deadline) {
-      for (const { id, kind, state, step, error } of open) {
-        world.violations.add(`${kind} ${id} did not end: ${state}, ${step}, ${JSON.stringify(error)}`);
+      for (const { id, kind, state, step, error, waiting } of open) {
+        world.violations.add(`${kind} ${id} did not end: ${state}, ${step}, ${JSON.stringify(error)}, ${waiting}`);
       }
       return false;
     }

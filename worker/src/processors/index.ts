@@ -4,6 +4,7 @@ import { delayInQueueMaxMs, jobRows, type Lease } from "@keygate/shared/db/jobs"
 import { must } from "@keygate/shared/errors";
 import type { EntryHandler } from "@keygate/shared/queue";
 import type { WorkerDeps } from "../deps.ts";
+import { createLeaseWatch, type LeaseWatch, thisMoment, underLease } from "../lease-watch.ts";
 import { observeTry } from "../metrics.ts";
 import { checkVendor } from "./check-vendor.ts";
 import { deliverKey } from "./deliver-key.ts";
@@ -59,17 +60,19 @@ export async function workJob(deps: WorkerDeps, jobId: Parameters<EntryHandler>[
   const { leaseSeconds } = deps.config.worker;
   const jobs = jobRows(deps.db);
   const token = randomUUID();
+  const asked = thisMoment();
   const job = await jobs.lease(jobId, token, leaseSeconds);
   if (!job) {
     const dueInMs = await jobs.dueInMs(jobId);
     return dueInMs === null ? "done" : { againInMs: dueInMs + 50 };
   }
   const lease: Lease = { jobId, token };
-  const stopRenewing = keepRenewing(deps, lease, leaseSeconds);
+  const watch = createLeaseWatch(leaseSeconds * 1000, asked);
+  const stopRenewing = keepRenewing(deps, lease, leaseSeconds, watch);
   const ctx: JobContext = { deps, job, lease };
   const begun = Date.now();
   try {
-    await handlers[job.kind](ctx);
+    await underLease(watch, () => handlers[job.kind](ctx));
     if (job.kind !== "check" && job.vendor) await deps.vendors.reportHealthy(job.vendor);
     observeTry(job, "ended", Date.now() - begun);
     deps.log.info({ jobId, kind: job.kind, vendor: job.vendor, durationMs: Date.now() - begun }, "job.ended");
@@ -77,7 +80,7 @@ export async function workJob(deps: WorkerDeps, jobId: Parameters<EntryHandler>[
   } catch (error) {
     observeTry(job, "failed", Date.now() - begun);
     const outcome = await settleFailure(ctx, error);
-    return outcome === "compensate" ? await compensateNow(ctx) : outcome;
+    return outcome === "compensate" ? await underLease(watch, () => compensateNow(ctx)) : outcome;
   } finally {
     stopRenewing();
   }
@@ -96,11 +99,13 @@ async function compensateNow(ctx: JobContext): Promise<EntryOutcome> {
   }
 }
 
-function keepRenewing(deps: WorkerDeps, lease: Lease, leaseSeconds: number): () => void {
+function keepRenewing(deps: WorkerDeps, lease: Lease, leaseSeconds: number, watch: LeaseWatch): () => void {
   const timer = setInterval(
     () => {
+      const asked = thisMoment();
       jobRows(deps.db)
         .renew(lease, leaseSeconds)
+        .then((isHeld) => isHeld && watch.heldSince(asked))
         .catch((error: unknown) => deps.log.warn({ error, jobId: lease.jobId }, "job.renew_failed"));
     },
     (leaseSeconds * 1000) / 3,

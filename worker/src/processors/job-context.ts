@@ -6,6 +6,7 @@ import { jobRows } from "@keygate/shared/db/jobs";
 import { type KeyRow, keyRows, type OwnedKeyRow } from "@keygate/shared/db/keys";
 import { must } from "@keygate/shared/errors";
 import type { WorkerDeps } from "../deps.ts";
+import { requireLease } from "../lease-watch.ts";
 import { type Journal, openJournal } from "../saga/journal.ts";
 import type { SagaContext, SagaKey } from "../saga/step.ts";
 import type { VendorConnection } from "../vendors/connections.ts";
@@ -46,6 +47,7 @@ export async function openSagaWork({ deps, job, lease }: JobContext): Promise<Sa
     async deliver(secret) {
       const receiver = must(await jobRows(deps.db).receiver(lease), "the receiver's public key");
       const jwe = await sealTo(receiver, secret);
+      requireLease();
       await deps.handoff.put(job.id, jwe, deps.config.handoff.ttlSeconds + handoffSlackSeconds);
       await jobRows(deps.db).recordSealedTo(lease, await thumbprintOf(receiver));
       return { hint: hintOf(secret), fingerprints: fingerprintsOf(secret, deps.keyring) };

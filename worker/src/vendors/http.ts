@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { KeyGateError } from "@keygate/shared/errors";
 import { Agent, errors, request } from "undici";
 import type { z } from "zod";
+import { requireLease } from "../lease-watch.ts";
 import type { Breaker } from "./breaker.ts";
 import type { Limiter } from "./limiter.ts";
 
@@ -108,15 +109,6 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
     waiting.set(endpoint, (waiting.get(endpoint) ?? 0) + change);
 
   async function takeTurn(endpoint: string): Promise<void> {
-    const blockedMs = options.breaker.blockedForMs();
-    if (blockedMs > 0) {
-      throw new KeyGateError("vendor.unavailable", {
-        detail: "The vendor has not been answering; waiting before the next try.",
-        retryAfterMs: blockedMs + Math.random() * 1_000,
-        nothingHappened: true,
-        facts: { endpoint, breaker: "open" },
-      });
-    }
     const deadline = Date.now() + inlineWaitMaxMs;
     for (;;) {
       const waitMs = options.limiter.reserve(endpoint);
@@ -133,6 +125,18 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
       await sleep(waitMs + Math.random() * 20);
       countWaiting(endpoint, -1);
     }
+  }
+
+  /** Asked right before the call: the breaker lets one call through to see, and has to hear what came of that very call. */
+  function refuseWhileOpen(endpoint: string): void {
+    const blockedMs = options.breaker.blockedForMs();
+    if (blockedMs === 0) return;
+    throw new KeyGateError("vendor.unavailable", {
+      detail: "The vendor has not been answering; waiting before the next try.",
+      retryAfterMs: blockedMs + Math.random() * 1_000,
+      nothingHappened: true,
+      facts: { endpoint, breaker: "open" },
+    });
   }
 
   async function send<T>(
@@ -169,6 +173,8 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
   return {
     async call(call, classify) {
       await takeTurn(call.endpoint);
+      requireLease();
+      refuseWhileOpen(call.endpoint);
       const begun = Date.now();
       let reply: Awaited<ReturnType<typeof send>>;
       try {
