@@ -138,11 +138,12 @@ export function leaveWhenMade(api: ApiHarness): {
     await noticed;
     return null;
   });
+  // The API keeps its answer under the key, or lets go of the key where a repeat should see anew.
   const ended = async () => {
-    const { rows } = await sql`select 1 from idempotency_keys where key = ${key} and response is not null`.execute(
+    const { rows } = await sql`select 1 from idempotency_keys where key = ${key} and response is null`.execute(
       api.deps.db,
     );
-    return rows.length > 0;
+    return rows.length === 0;
   };
   return { signal: gone.signal, headers: { "idempotency-key": key }, ended: () => until(ended, "the API's answer") };
 }
