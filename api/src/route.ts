@@ -79,11 +79,23 @@ export function invalidRequest(error: ZodError, within?: string): KeyGateError {
   });
 }
 
-/** An empty app with what all route modules share: a failed validation becomes a 422 problem. */
+/** What zod found wrong with an address. */
+export const notFound = (error: ZodError): KeyGateError =>
+  new KeyGateError("request.not_found", {
+    detail: fieldErrors(error)
+      .map(({ message }) => message)
+      .join("; "),
+  });
+
+/**
+ * An empty app with what all route modules share: a failed validation becomes a 422 problem, but an address that cannot
+ * name anything is simply not found, like any other id that nothing has.
+ */
 export function newApp(): OpenAPIHono<Env> {
   return new OpenAPIHono<Env>({
     defaultHook: (result) => {
-      if (!result.success) throw invalidRequest(result.error);
+      if (result.success) return;
+      throw result.target === "param" ? notFound(result.error) : invalidRequest(result.error);
     },
   });
 }

@@ -41,7 +41,7 @@ test("tells the holder of a link for whom, from whom and until when, and nothing
 test("answers 404 for a job that does not exist, or makes no key", async () => {
   expect((await api.call("GET", `/claims/${newId("job")}`, nobody)).status).toBe(404);
   expect((await challengeOf(newId("job"))).status).toBe(404);
-  expect((await api.call("GET", "/claims/not-an-id", nobody)).status).toBe(422);
+  expect((await api.call("GET", "/claims/not-an-id", nobody)).status).toBe(404);
 });
 
 test("gives the sealed key, once, to whoever opens a challenge, and never sees what opens it", async () => {

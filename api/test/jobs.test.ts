@@ -61,7 +61,7 @@ describe("GET /jobs", () => {
     });
     expect(shown.text).not.toContain("proj_77");
     expect((await api.call("GET", `/jobs/${newId("job")}`)).body.code).toBe("job.not_found");
-    expect((await api.call("GET", "/jobs/1")).status).toBe(422);
+    expect((await api.call("GET", "/jobs/1")).status).toBe(404);
   });
 });
 
@@ -135,7 +135,7 @@ describe("GET /jobs/{id}/events", () => {
     await stream.done;
     expect(stream.events).toHaveLength(1);
     expect((await openEvents(newId("job"))).response.status).toBe(404);
-    expect((await openEvents("job-1")).response.status).toBe(422);
+    expect((await openEvents("job-1")).response.status).toBe(404);
     expect((await api.call("GET", `/jobs/${jobId}/events`, { token: null })).status).toBe(401);
   });
 

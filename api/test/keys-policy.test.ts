@@ -22,7 +22,7 @@ describe("what is asked before the vendor hears of a provision", () => {
   };
 
   test("no developer, an unknown one, a deactivated one", async () => {
-    expect(await askForKey(api, { developer_id: "dev-1" })).toMatchObject({ status: 422 });
+    expect(await askForKey(api, { developer_id: "dev-1" })).toMatchObject({ status: 404 });
     const unknown = await askForKey(api, { developer_id: newId("dev") });
     expect(unknown).toMatchObject({ status: 404, body: { code: "developer.not_found" } });
     const developer_id = await addDeveloper(api);
@@ -108,6 +108,6 @@ describe("reading keys", () => {
       status: 404,
       body: { code: "key.not_found" },
     });
-    expect((await api.call("GET", "/keys/key-1")).status).toBe(422);
+    expect((await api.call("GET", "/keys/key-1")).status).toBe(404);
   });
 });

@@ -6,16 +6,22 @@ import type { VendorContract } from "./contracts/vendors/vendor-contract.ts";
 import { type ReconcileConfig, reconcileConfigOf, reconcileEnvironment } from "./reconcile-config.ts";
 import { Secret } from "./secret.ts";
 
-/** Values that stand in samples, tutorials and jokes. A server that runs on one of them is an open door. */
+/** Words of which the values in samples, tutorials and jokes are made. A server that runs on one of them is an open door. */
 const wellKnown =
-  /change.?me|example|sample|default|secret-?key|password|keygate|replace|insert|your[-_ ]|1234|qwerty|test/i;
+  /change[-_ ]?(me|this|it)|example|sample|default|secret|encryption|password|passwd|letmein|welcome|admin|keygate|replace|insert|please|your|key|with|very|super|long|random|value|string|here|test|qwerty|0?123456789?0?|1234/gi;
+
+/** How many letters and digits are left, and how many different ones, when all well-known words are taken out. */
+function leftOf(text: string): { count: number; distinct: number } {
+  const rest = text.replace(wellKnown, "").replace(/[^0-9a-z]/gi, "");
+  return { count: rest.length, distinct: new Set(rest).size };
+}
 
 const strongSecret = z
   .string()
   .refine((text) => text.length >= 32, {
     message: "must be at least 32 characters; make one with: openssl rand -base64 48",
   })
-  .refine((text) => new Set(text).size >= 10 && !(text.length < 64 && wellKnown.test(text)), {
+  .refine((text) => leftOf(text).count >= 16 && leftOf(text).distinct >= 8, {
     message: "is a sample or too easy to guess; make one with: openssl rand -base64 48",
   })
   .transform((text) => new Secret(text));
@@ -68,7 +74,7 @@ export const Environment = z.object({
   ADMIN_PASSWORD: z
     .string()
     .min(12, { message: "must be at least 12 characters" })
-    .refine((text) => text.length >= 20 || !wellKnown.test(text), { message: "is a sample or too easy to guess" })
+    .refine((text) => leftOf(text).distinct >= 4, { message: "is a sample or too easy to guess" })
     .optional(),
   PORT: int(0, 65_535, 8000),
   HOST: z.string().min(1).default("0.0.0.0"),

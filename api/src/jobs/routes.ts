@@ -18,16 +18,7 @@ import { z } from "zod";
 import type { ApiDeps } from "../deps.ts";
 import type { Env } from "../env.ts";
 import { atJob, noStore, provisionAnswer, rotateAnswer } from "../keys/issued-answer.ts";
-import {
-  bearer,
-  invalidRequest,
-  jsonAnswer,
-  jsonBody,
-  newApp,
-  pageLink,
-  problemResponses,
-  requireRole,
-} from "../route.ts";
+import { bearer, jsonAnswer, jsonBody, newApp, notFound, pageLink, problemResponses, requireRole } from "../route.ts";
 import { claimKey } from "./claim-key.ts";
 import { giveInput } from "./give-input.ts";
 import { streamJobEvents } from "./job-events.ts";
@@ -188,7 +179,7 @@ export function jobRoutes(deps: ApiDeps): OpenAPIHono<Env> {
   routes.openAPIRegistry.registerPath(events);
   routes.get("/jobs/:id/events", async (c) => {
     const parsed = JobId.safeParse(c.req.param("id"));
-    if (!parsed.success) throw invalidRequest(parsed.error, "id");
+    if (!parsed.success) throw notFound(parsed.error);
     return streamJobEvents(c, deps, await findJob(deps, parsed.data));
   });
   return routes;

@@ -1,10 +1,13 @@
 import { z } from "zod";
 
-/** A prefix, a dash and a UUID of version 7: sortable by time of creation, and readable as what it names. */
+/**
+ * A prefix, a dash and, in all ids that KeyGate makes, a UUID of version 7: sortable by time of creation, and readable as
+ * what it names. Callers are asked for the prefix only: an id that never existed is "not found", however it is spelled.
+ */
 const prefixedId = <P extends string>(prefix: P) =>
   z
     .string()
-    .regex(new RegExp(`^${prefix}-[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$`), {
+    .regex(new RegExp(`^${prefix}-[0-9A-Za-z_-]{1,64}$`), {
       message: `Not an id that starts with ${prefix}-`,
     })
     .meta({ example: `${prefix}-0192f0a1-7c3e-7b6a-9d53-2f6c0a4e8b11` });

@@ -1,5 +1,6 @@
 import { KeyGateError, must } from "@keygate/shared/errors";
 import { WaitForVendor } from "../../saga/wait.ts";
+import type { OpenAiClient } from "./client.ts";
 import { archiveAndConfirm, type OpenAiStep, removeServiceAccount, requireProject } from "./provision.ts";
 
 const lookAgainMs = 1_000;
@@ -43,15 +44,25 @@ const confirmKeyGone: OpenAiStep = {
   async run({ client }, state) {
     if (!state.keyId) return {};
     const projectId = must(state.projectId, "projectId");
-    const byId = await client.getApiKey(projectId, state.keyId);
-    const listed = byId ? null : await client.listApiKeys(projectId);
-    if (byId || listed?.some((key) => key.id === state.keyId)) {
+    if (await isShown(client, projectId, state.keyId)) {
       throw new WaitForVendor(lookAgainMs, "OpenAI still shows the key");
     }
     await requireProject(client, projectId);
     return {};
   },
 };
+
+/** Whether the key is still there, by its id or in the list. An archived project has no keys, and may refuse to be asked. */
+async function isShown(client: OpenAiClient, projectId: string, keyId: string): Promise<boolean> {
+  try {
+    if (await client.getApiKey(projectId, keyId)) return true;
+    return ((await client.listApiKeys(projectId)) ?? []).some((key) => key.id === keyId);
+  } catch (error) {
+    const isRefused = error instanceof KeyGateError && error.code === "vendor.refused";
+    if (isRefused && (await requireProject(client, projectId)).status === "archived") return false;
+    throw error;
+  }
+}
 
 const archiveProject: OpenAiStep = {
   name: "archive-project",
