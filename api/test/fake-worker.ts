@@ -47,7 +47,7 @@ export async function issueKey(
   const { lease, job } = await hold(deps, jobId);
   const receiver = must(job.delivery_key, "the receiver");
   await deps.handoff.put(jobId, await sealTo(receiver, new Secret(secret)), 900);
-  await jobRows(deps.db).recordSealedTo(lease, await thumbprintOf(receiver));
+  await jobRows(deps.db).recordSealedTo(lease, thumbprintOf(receiver));
   const keyId = must(job.key_id, "the key");
   const isStopped = await deps.db.transaction().execute(async (tx) => {
     const key = must(await keyRows(tx).lock(keyId), "the key");

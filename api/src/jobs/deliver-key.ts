@@ -14,7 +14,7 @@ export type Delivery = Exclude<Taking, { outcome: "lost" }> | { outcome: "waitin
 const remakesMax = 2;
 
 /**
- * Waits for the job and takes its key. A sealed key that was lost is made anew meanwhile. Nothing is taken for a client
+ * Waits for the job and takes its key. `made` is the job's row where it was made a moment ago. A sealed key that was lost is made anew meanwhile. Nothing is taken for a client
  * that has gone.
  *
  * @throws what the job failed with, or claim.gone.
@@ -23,7 +23,10 @@ export async function deliverKey(
   deps: ApiDeps,
   jobId: JobId,
   request: Patience & { receiver: Receiver; actor: Actor },
+  made?: JobRow,
 ): Promise<Delivery> {
+  // Nobody can have worked what was just made, and its caller does not wait.
+  if (made && request.waitSeconds <= 0) return { outcome: "waiting", job: made };
   const endsAt = performance.now() + request.waitSeconds * 1000;
   for (let remakes = 0; ; remakes++) {
     const waitSeconds = (endsAt - performance.now()) / 1000;

@@ -3,6 +3,7 @@ import { openSealed, thumbprintOf } from "@keygate/shared/crypto/sealing";
 import { type Actor, writeAudit } from "@keygate/shared/db/audit";
 import type { Tx } from "@keygate/shared/db/client";
 import { type JobRow, jobRows } from "@keygate/shared/db/jobs";
+import { keyMoments } from "@keygate/shared/db/key-moments";
 import { type KeyRow, keyRows } from "@keygate/shared/db/keys";
 import { KeyGateError, must } from "@keygate/shared/errors";
 import { requestRevocations } from "@keygate/shared/revocation";
@@ -63,7 +64,8 @@ export async function takeKey(
   const opened = await open(job, jwe, receiver);
   if (!opened) return { outcome: "lost", job };
 
-  const taken = await deps.db.transaction().execute((tx) => recordTaking(tx, job, actor));
+  const taken =
+    (await takeAtOnce(deps, job, actor)) ?? (await deps.db.transaction().execute((tx) => recordTaking(tx, job, actor)));
   if (!taken) throw claimGone("The key's time to be taken is over, or it has been revoked meanwhile.");
   deps.log.info({ jobId: job.id, keyId: job.key_id, vendor: job.vendor }, "key.claimed");
   if (taken.oldKeysEnd) await enqueueJobs(deps, [taken.oldKeysEnd]);
@@ -72,14 +74,23 @@ export async function takeKey(
 
 /** Null when the JWE is for an earlier receiver, whose private half nobody has any more. */
 async function open(job: JobRow, jwe: string, receiver: Receiver): Promise<Opened | null> {
-  if (job.sealed_to !== null && job.sealed_to !== (await thumbprintOf(receiver.key))) return null;
+  if (job.sealed_to !== null && job.sealed_to !== thumbprintOf(receiver.key)) return null;
   if (!receiver.privateHalf) return { jwe };
   const apiKey = await openSealed(jwe, receiver.privateHalf).catch(() => null);
   return apiKey && { apiKey };
 }
 
+type Recorded = Omit<Taken, "outcome" | "opened">;
+
+/** A key without a predecessor in one statement. Null when anything is in the way: the transaction finds out what. */
+async function takeAtOnce(deps: ApiDeps, job: JobRow, actor: Actor): Promise<Recorded | null> {
+  if (job.kind !== "provision") return null;
+  const taken = await keyMoments(deps.db).take(job, actor);
+  return taken ? { job: { ...job, claimed_at: taken.claimedAt }, key: taken.key, old: null, oldKeysEnd: null } : null;
+}
+
 /** Lock order: keys (the older first), then the job. Null when the key can no longer be taken. */
-async function recordTaking(tx: Tx, job: JobRow, actor: Actor): Promise<Omit<Taken, "outcome" | "opened"> | null> {
+async function recordTaking(tx: Tx, job: JobRow, actor: Actor): Promise<Recorded | null> {
   const rotation = job.kind === "rotate" ? jobSpecs.rotate.input.parse(job.input) : null;
   const old = rotation ? await keyRows(tx).lock(rotation.oldKeyId) : undefined;
   const key = await keyRows(tx).lock(must(job.key_id, "key_id of a job that delivers"));

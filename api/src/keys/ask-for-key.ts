@@ -42,7 +42,8 @@ export async function askForKey(
   const job = earlier ? await findJob(deps, earlier) : await ask({ actor, receiver, idempotency });
   if (earlier) await redirectDelivery(deps, job, receiver, actor);
   try {
-    return { delivery: await deliverKey(deps, job.id, { ...caller, receiver }), receiver };
+    const delivered = await deliverKey(deps, job.id, { ...caller, receiver }, earlier ? undefined : job);
+    return { delivery: delivered, receiver };
   } catch (error) {
     if (!isDatabaseOutage(error)) throw error;
     // The job is committed and goes on when the database is back: with the claim token its caller gets the key later.

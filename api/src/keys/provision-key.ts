@@ -1,8 +1,10 @@
 import type { ProvisionRequest } from "@keygate/shared/contracts/keys";
 import { type Actor, writeAudit } from "@keygate/shared/db/audit";
 import type { Tx } from "@keygate/shared/db/client";
+import { developerRows } from "@keygate/shared/db/developers";
 import { idempotencyRows } from "@keygate/shared/db/idempotency";
 import { type JobRow, jobRows, type NewJob } from "@keygate/shared/db/jobs";
+import { keyMoments } from "@keygate/shared/db/key-moments";
 import { type KeyRow, keyRows, type NewKey } from "@keygate/shared/db/keys";
 import { must } from "@keygate/shared/errors";
 import { newId } from "@keygate/shared/ids";
@@ -37,13 +39,46 @@ const namesMax = 5;
  */
 export async function provisionKey(deps: ApiDeps, request: ProvisionRequest, asking: Asking): Promise<JobRow> {
   checkExpiry(request.vendor, request.expires_in_days);
-  const job = await deps.db.transaction().execute(async (tx) => {
-    const key = await insertKey(tx, request, asking.actor);
-    return insertMaker(tx, key, asking, { kind: "provision", input: { keyId: key.id } });
-  });
+  const job = (await askAtOnce(deps, request, asking)) ?? (await askInTransaction(deps, request, asking));
   deps.log.info({ jobId: job.id, keyId: job.key_id, vendor: job.vendor }, "key.provision_requested");
   await enqueueJobs(deps, [job]);
   return job;
+}
+
+/**
+ * The common case in one statement. Undefined when there is more to check or to link, or anything is in the way: the
+ * transaction finds out what.
+ */
+async function askAtOnce(deps: ApiDeps, request: ProvisionRequest, asking: Asking): Promise<JobRow | undefined> {
+  const { actor, receiver, idempotency } = asking;
+  if (request.workspace_id || idempotency) return undefined;
+  const developer = await developerRows(deps.db).nameOf(request.developer_id);
+  if (!developer) return undefined;
+  const id = newId("key");
+  return keyMoments(deps.db).ask({
+    key: {
+      id,
+      developerId: request.developer_id,
+      vendor: request.vendor,
+      projectName: projectNameFor(contractOf(request.vendor).naming, developer, id, 0),
+      description: request.description,
+      budgetMicros: dollarsToMicros(request.budget_limit_usd),
+      rateLimitRpm: request.rate_limit_rpm,
+      modelsAllowed: request.models_allowed ?? null,
+      expiresInDays: request.expires_in_days,
+      lineageId: id,
+      createdBy: actor.name,
+    },
+    actor,
+    delivery: { key: receiver.key, isCallers: receiver.privateHalf === null },
+  });
+}
+
+function askInTransaction(deps: ApiDeps, request: ProvisionRequest, asking: Asking): Promise<JobRow> {
+  return deps.db.transaction().execute(async (tx) => {
+    const key = await insertKey(tx, request, asking.actor);
+    return insertMaker(tx, key, asking, { kind: "provision", input: { keyId: key.id } });
+  });
 }
 
 async function insertKey(tx: Tx, request: ProvisionRequest, actor: Actor): Promise<KeyRow> {

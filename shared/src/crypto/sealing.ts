@@ -1,5 +1,5 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
-import { CompactEncrypt, calculateJwkThumbprint, compactDecrypt, importJWK } from "jose";
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
+import { CompactEncrypt, compactDecrypt, importJWK } from "jose";
 import { PublicJwk } from "../contracts/common.ts";
 import { Secret } from "../secret.ts";
 
@@ -33,9 +33,11 @@ export function publicHalfOf(privateHalf: Secret): PublicJwk | null {
   return pick(createPublicKey(key).export({ format: "jwk" }));
 }
 
-/** RFC 7638 thumbprint: says which public key something was sealed to. */
-export const thumbprintOf = (publicKey: PublicJwk): Promise<string> =>
-  calculateJwkThumbprint(pick(publicKey), "sha256");
+/** RFC 7638 thumbprint: says which public key something was sealed to. The members stand in the order of their names. */
+export function thumbprintOf(publicKey: PublicJwk): string {
+  const { crv, kty, x } = pick(publicKey);
+  return createHash("sha256").update(JSON.stringify({ crv, kty, x })).digest("base64url");
+}
 
 /** Seals a secret to the receiver as compact JWE (ECDH-ES, A256GCM). */
 export async function sealTo(publicKey: PublicJwk, secret: Secret): Promise<string> {

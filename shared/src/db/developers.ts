@@ -56,6 +56,11 @@ export function developerRows(db: Db | Tx) {
       return withCounts().where("id", "=", id).executeTakeFirst();
     },
 
+    /** What names are made of, without the counts. */
+    async nameOf(id: DeveloperId) {
+      return db.selectFrom("developers").select(["name", "email", "team"]).where("id", "=", id).executeTakeFirst();
+    },
+
     /** Locked, so that nobody is deactivated between a check and what follows from it. */
     async lock(id: DeveloperId) {
       return db.selectFrom("developers").select(columns).where("id", "=", id).forUpdate().executeTakeFirst();

@@ -19,7 +19,8 @@ export type JobGlance = Pick<
   "id" | "state" | "step" | "step_number" | "step_total" | "attempts" | "claimed_at" | "run_at"
 >;
 
-const columns = [
+/** Every column, in the order of the table. */
+export const jobColumns = [
   "id",
   "kind",
   "vendor",
@@ -58,8 +59,11 @@ const columns = [
   "written_off_reason",
 ] as const;
 
+const columns = jobColumns;
+
 /** States in which a worker may take the job when it is due. */
-const workable = ["queued", "running", "waiting_for_vendor", "compensating", "needs_attention"] as const;
+export const workableStates = ["queued", "running", "waiting_for_vendor", "compensating", "needs_attention"] as const;
+const workable = workableStates;
 const unfinished = [...workable, "waiting_for_input"] as const;
 
 /** Longer delays are kept by the row alone. */

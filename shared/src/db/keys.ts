@@ -14,7 +14,8 @@ export type KeyRow = Selectable<Database["keys"]>;
 /** A key with what lists show of its owner. */
 export type OwnedKeyRow = KeyRow & { developer_name: string; developer_email: string; team: string };
 
-const columns = [
+/** Every column, with its table's name. */
+export const keyColumns = [
   "keys.id",
   "keys.developer_id",
   "keys.vendor",
@@ -46,6 +47,8 @@ const columns = [
   "keys.revoke_requested_at",
   "keys.revoked_at",
 ] as const;
+
+const columns = keyColumns;
 
 export interface NewKey {
   id: KeyId;

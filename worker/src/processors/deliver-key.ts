@@ -49,7 +49,7 @@ async function reopenLostDelivery(ctx: JobContext, work: SagaWork): Promise<void
   if (!delivering || work.journal.statusOf(delivering.name) !== "done") return;
   const job = must(await jobRows(ctx.deps.db).find(ctx.job.id), "the job's row");
   const receiver = must(job.delivery_key, "the receiver's public key");
-  if (job.sealed_to === (await thumbprintOf(receiver))) return;
+  if (job.sealed_to === thumbprintOf(receiver)) return;
   await work.journal.reopen(steps.slice(first).map((step) => step.name));
 }
 
@@ -93,7 +93,7 @@ async function activate(ctx: JobContext, work: SagaWork, state: SagaState): Prom
     const current = must(await jobRows(tx).lock(job.id), "the job's row");
     if (current.lease_token !== lease.token) throw new KeyGateError("job.lease_lost");
     if (current.cancel_requested) throw cancelled(null);
-    if (current.sealed_to !== (await thumbprintOf(must(current.delivery_key, "the receiver's public key")))) {
+    if (current.sealed_to !== thumbprintOf(must(current.delivery_key, "the receiver's public key"))) {
       throw new ReceiverChanged();
     }
     // A key that came to its end while it was being delivered anew must not come back to life.

@@ -49,7 +49,7 @@ export async function openSagaWork({ deps, job, lease }: JobContext): Promise<Sa
       const jwe = await sealTo(receiver, secret);
       requireLease();
       await deps.handoff.put(job.id, jwe, deps.config.handoff.ttlSeconds + handoffSlackSeconds);
-      await jobRows(deps.db).recordSealedTo(lease, await thumbprintOf(receiver));
+      await jobRows(deps.db).recordSealedTo(lease, thumbprintOf(receiver));
       return { hint: hintOf(secret), fingerprints: fingerprintsOf(secret, deps.keyring) };
     },
     async isTracked(what) {
