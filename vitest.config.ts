@@ -12,7 +12,6 @@ export default defineConfig({
           "embedded/test/images.test.ts",
           "worker/test/{anthropic,azure-openai,google-vertex}-faults.test.ts",
           "worker/test/reconcile-crowd.test.ts",
-          "web/test/{handover,manage}.test.ts",
         ],
     reporters: ["default", "./embedded/test-support/figures-reporter.ts"],
     globalSetup: ["embedded/test-support/global-setup.ts"],

@@ -42,6 +42,29 @@ describe("GET /jobs", () => {
     expect((await api.call("GET", "/jobs", { token: null })).status).toBe(401);
   });
 
+  test("lists what is about any key of one developer, and nothing of others", async () => {
+    const developer_id = await addDeveloper(api);
+    const mine = [await askForKey(api, { developer_id }), await askForKey(api, { developer_id })];
+    await askForKey(api);
+    const { body } = await api.call("GET", `/jobs?developer_id=${developer_id}`);
+    expect(body.map((job: { id: string }) => job.id)).toEqual([mine[1]?.body.job_id, mine[0]?.body.job_id]);
+    expect((await api.call("GET", "/jobs?developer_id=key-1")).status).toBe(422);
+  });
+
+  test("tells with the vendors how many jobs the vendor's own pace keeps waiting, and until when", async () => {
+    const asked = [await askForKey(api), await askForKey(api)];
+    const error = { code: "vendor.throttled", title: "The vendor limits us", detail: "Waiting for our turn." };
+    for (const [at, { body }] of asked.entries()) {
+      const { lease } = await hold(api.deps, body.job_id);
+      const delayMs = (at + 1) * 60_000;
+      await jobRows(api.deps.db).putBack(lease, { state: "queued", delayMs, error, countAttempt: false });
+    }
+    const { body } = await api.call("GET", "/vendors");
+    expect(body[0].throttling.jobs_waiting).toBe(2);
+    expect(Date.parse(body[0].throttling.next_try_at) - Date.now()).toBeGreaterThan(30_000);
+    expect(Date.parse(body[0].throttling.next_try_at) - Date.now()).toBeLessThan(61_000);
+  });
+
   test("shows one with its steps, without what they made", async () => {
     const { body } = await askForKey(api);
     const { lease } = await hold(api.deps, body.job_id);

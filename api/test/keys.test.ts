@@ -5,7 +5,16 @@ import { must } from "@keygate/shared/errors";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { type FakeWorker, failKey, issueKey, putJobBack, startFakeWorker } from "./fake-worker.ts";
 import { type ApiHarness, createApiHarness } from "./harness.ts";
-import { addDeveloper, askForKey, auditOf, claim, keyOf, leaveWhenMade, placesOf } from "./keys-support.ts";
+import {
+  addDeveloper,
+  askForKey,
+  auditOf,
+  claim,
+  keyOf,
+  leaveWhenMade,
+  makeActiveKey,
+  placesOf,
+} from "./keys-support.ts";
 
 let api: ApiHarness;
 let worker: FakeWorker | undefined;
@@ -210,4 +219,17 @@ describe("the same Idempotency-Key", () => {
     expect((await claim(api, first.body.job_id, first.body.claim_token)).status).toBe(403);
     expect((await claim(api, first.body.job_id, second.body.claim_token)).body.api_key).toBe(secret);
   });
+});
+
+test("the list can be narrowed to keys that are alive and end soon", async () => {
+  const developer_id = await addDeveloper(api);
+  const soon = await makeActiveKey(api, { developer_id, expires_in_days: 5 });
+  await makeActiveKey(api, { developer_id, expires_in_days: 30 });
+  const list = async (days: number) => {
+    const { body } = await api.call("GET", `/keys?developer_id=${developer_id}&expires_within_days=${days}`);
+    return body.map((key: { id: string }) => key.id);
+  };
+  expect(await list(7)).toEqual([soon.keyId]);
+  expect(await list(31)).toHaveLength(2);
+  expect((await api.call("GET", "/keys?expires_within_days=0")).status).toBe(422);
 });

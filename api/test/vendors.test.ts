@@ -59,6 +59,7 @@ test("the list shows a masked hint, the source, health and who enforces what", a
       configured_at: expect.any(String),
       source: "api",
       health: { status: "unknown", detail: null, since: null },
+      throttling: { jobs_waiting: 0, next_try_at: null },
       enforces: expect.objectContaining({
         budget: { enforced_by: "vendor", delay: expect.any(String), fine_print: expect.any(String) },
       }),

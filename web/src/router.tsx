@@ -11,10 +11,12 @@ import {
 import { z } from "zod";
 import { AuditSearch } from "./data/audit.ts";
 import { meQuery } from "./data/auth.ts";
+import { DebtSearch } from "./data/debt.ts";
 import { DeveloperSearch } from "./data/developers.ts";
 import { JobSearch } from "./data/jobs.ts";
 import { KeySearch } from "./data/keys.ts";
 import { queryClient } from "./data/query-client.ts";
+import { FindingSearch } from "./data/reconcile.ts";
 import { asProblem } from "./lib/problem.ts";
 import { Failed, NotFound, Pending } from "./routes/states.tsx";
 
@@ -80,6 +82,7 @@ const newKey = createRoute({
 const key = createRoute({
   ...page,
   path: "/keys/$id",
+  validateSearch: z.object({ asks: z.enum(["rotate", "revoke"]).optional().catch(undefined) }),
   params: { parse: ({ id }) => ({ id: parsed(KeyId, id) }), stringify: ({ id }) => ({ id }) },
   component: lazyRouteComponent(() => import("./routes/key.tsx"), "KeyPage"),
 });
@@ -137,6 +140,18 @@ const job = createRoute({
   params: { parse: ({ id }) => ({ id: parsed(JobId, id) }), stringify: ({ id }) => ({ id }) },
   component: lazyRouteComponent(() => import("./routes/job.tsx"), "JobPage"),
 });
+const reconcile = createRoute({
+  ...page,
+  path: "/reconcile",
+  validateSearch: FindingSearch,
+  component: lazyRouteComponent(() => import("./routes/reconcile.tsx"), "ReconcilePage"),
+});
+const debt = createRoute({
+  ...page,
+  path: "/debt",
+  validateSearch: DebtSearch,
+  component: lazyRouteComponent(() => import("./routes/debt.tsx"), "DebtPage"),
+});
 const audit = createRoute({
   ...page,
   path: "/audit",
@@ -163,6 +178,8 @@ const pages = [
   vendor,
   jobs,
   job,
+  reconcile,
+  debt,
   audit,
   settings,
 ] as const;

@@ -7,6 +7,7 @@ import {
   VendorView,
 } from "@keygate/shared/contracts/vendors";
 import { VendorId } from "@keygate/shared/contracts/vendors/registry";
+import { jobRows } from "@keygate/shared/db/jobs";
 import { keyRows } from "@keygate/shared/db/keys";
 import { vendorConfigRows } from "@keygate/shared/db/vendor-configs";
 import { z } from "zod";
@@ -75,12 +76,13 @@ export function vendorRoutes(deps: ApiDeps): OpenAPIHono<Env> {
       return c.json({ status: "ok" as const, vendor: input.vendor, check: report }, 200);
     })
     .openapi(list, async (c) => {
-      const [rows, active] = await Promise.all([
+      const [rows, active, throttled] = await Promise.all([
         vendorConfigRows(deps.db).list(),
         keyRows(deps.db).countActiveByVendor(),
+        jobRows(deps.db).throttledByVendor(),
       ]);
       return c.json(
-        rows.map((row) => vendorView(row, active.get(row.vendor) ?? 0)),
+        rows.map((row) => vendorView(row, active.get(row.vendor) ?? 0, throttled.get(row.vendor))),
         200,
       );
     })

@@ -1,6 +1,7 @@
 import type { VendorView } from "@keygate/shared/contracts/vendors";
 import { vendorContracts } from "@keygate/shared/contracts/vendors/registry";
 import type { VendorContract } from "@keygate/shared/contracts/vendors/vendor-contract";
+import type { Throttled } from "@keygate/shared/db/jobs";
 import type { VendorConfigRow } from "@keygate/shared/db/vendor-configs";
 
 const enforcesOf = ({ limits }: VendorContract): VendorView["enforces"] =>
@@ -12,7 +13,7 @@ const enforcesOf = ({ limits }: VendorContract): VendorView["enforces"] =>
   );
 
 /** A configured vendor as the API shows it: everything but the credential. */
-export function vendorView(row: VendorConfigRow, activeKeys: number): VendorView {
+export function vendorView(row: VendorConfigRow, activeKeys: number, throttled: Throttled | undefined): VendorView {
   const contract = vendorContracts[row.vendor];
   return {
     vendor: row.vendor,
@@ -22,6 +23,10 @@ export function vendorView(row: VendorConfigRow, activeKeys: number): VendorView
     configured_at: row.configured_at.toISOString(),
     source: row.source,
     health: { status: row.health, detail: row.health_detail, since: row.health_since?.toISOString() ?? null },
+    throttling: {
+      jobs_waiting: throttled?.jobsWaiting ?? 0,
+      next_try_at: throttled?.nextTryAt.toISOString() ?? null,
+    },
     enforces: enforcesOf(contract),
     active_keys: activeKeys,
     simulated: row.source === "simulator",

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { PublicJwk, pageQuery, Timestamp } from "./common.ts";
-import { FindingId, JobId, KeyId } from "./ids.ts";
+import { DeveloperId, FindingId, JobId, KeyId } from "./ids.ts";
 import { VendorId } from "./vendors/registry.ts";
 
 export const jobStates = [
@@ -117,6 +117,7 @@ export const JobListQuery = z.strictObject({
   vendor: VendorId.optional(),
   kind: JobKind.optional(),
   key_id: KeyId.optional(),
+  developer_id: DeveloperId.optional().meta({ description: "About any key of this developer" }),
   parent_id: JobId.optional(),
   ...pageQuery,
 });

@@ -189,6 +189,13 @@ export const KeyListQuery = z.strictObject({
   developer_id: DeveloperId.optional(),
   workspace_id: WorkspaceId.optional(),
   status: z.enum([...keyStatuses, "all"]).default("active"),
+  expires_within_days: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(365)
+    .optional()
+    .meta({ description: "Keys that are alive and end within so many days" }),
   ...pageQuery,
 });
 export type KeyListQuery = z.infer<typeof KeyListQuery>;

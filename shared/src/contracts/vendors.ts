@@ -46,6 +46,12 @@ export const VendorView = z
       detail: z.string().nullable(),
       since: Timestamp.nullable(),
     }),
+    throttling: z
+      .object({
+        jobs_waiting: z.int(),
+        next_try_at: Timestamp.nullable().meta({ description: "When the first of them may try again" }),
+      })
+      .meta({ description: "Jobs that wait now because the vendor limits how often KeyGate may call it" }),
     enforces: z.record(z.string(), z.object({ enforced_by: Enforcer, delay: z.string(), fine_print: z.string() })),
     active_keys: z.int(),
     simulated: z.boolean(),

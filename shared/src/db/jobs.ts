@@ -83,6 +83,12 @@ export interface NewJob<K extends JobKind = JobKind> {
   delaySeconds?: number;
 }
 
+/** What a vendor's own pace keeps waiting. */
+export interface Throttled {
+  jobsWaiting: number;
+  nextTryAt: Date;
+}
+
 /** The token that a worker holds a job with. Every write of the worker names it, so that a stale one cannot write. */
 export interface Lease {
   jobId: JobId;
@@ -150,6 +156,16 @@ export function jobRows(db: Db | Tx) {
       if (query.vendor) select = select.where("vendor", "=", query.vendor);
       if (query.kind) select = select.where("kind", "=", query.kind);
       if (query.key_id) select = select.where("key_id", "=", query.key_id);
+      const { developer_id: developerId } = query;
+      if (developerId) {
+        select = select.where((where) =>
+          where(
+            "key_id",
+            "in",
+            where.selectFrom("keys").select("keys.id").where("keys.developer_id", "=", developerId),
+          ),
+        );
+      }
       if (query.parent_id) select = select.where("parent_id", "=", query.parent_id);
       if (after) select = select.where("id", "<", after as JobId);
       const rows = await select
@@ -157,6 +173,24 @@ export function jobRows(db: Db | Tx) {
         .limit(query.limit + 1)
         .execute();
       return pageById(rows, query.limit);
+    },
+
+    /** By vendor: how many jobs the vendor's own pace keeps waiting right now, and when the first may go on. */
+    async throttledByVendor(): Promise<Map<VendorId, Throttled>> {
+      const rows = await db
+        .selectFrom("jobs")
+        .select(["vendor", sql<number>`count(*)`.as("jobs_waiting"), sql<Date>`min(run_at)`.as("next_try_at")])
+        .where("state", "in", workable)
+        .where("run_at", ">", now)
+        .where(sql<boolean>`error ->> 'code' = 'vendor.throttled'`)
+        .where("vendor", "is not", null)
+        .groupBy("vendor")
+        .execute();
+      return new Map(
+        rows.flatMap(({ vendor, jobs_waiting, next_try_at }) =>
+          vendor ? [[vendor, { jobsWaiting: jobs_waiting, nextTryAt: next_try_at }] as const] : [],
+        ),
+      );
     },
 
     /** State, step and finish time of some jobs: what waiting callers and event streams look at. */

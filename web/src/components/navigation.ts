@@ -1,4 +1,15 @@
-import { Boxes, FileClock, KeyRound, LayoutDashboard, ListChecks, Plug, Settings, Users } from "lucide-react";
+import {
+  Boxes,
+  FileClock,
+  Hourglass,
+  KeyRound,
+  LayoutDashboard,
+  ListChecks,
+  Plug,
+  Scale,
+  Settings,
+  Users,
+} from "lucide-react";
 
 /** The pages, and the letter that goes to each after `g`. */
 export const navigation = [
@@ -8,6 +19,8 @@ export const navigation = [
   { to: "/workspaces", title: "Workspaces", icon: Boxes, key: "w" },
   { to: "/vendors", title: "Vendors", icon: Plug, key: "v" },
   { to: "/jobs", title: "Jobs", icon: ListChecks, key: "j" },
+  { to: "/reconcile", title: "Reconcile", icon: Scale, key: "r" },
+  { to: "/debt", title: "Debt", icon: Hourglass, key: "b" },
   { to: "/audit", title: "Audit", icon: FileClock, key: "a" },
   { to: "/settings", title: "Settings", icon: Settings, key: "s" },
 ] as const;

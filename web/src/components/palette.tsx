@@ -1,10 +1,24 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Command } from "cmdk";
-import { KeyRound, LogIn, Plus, Search, ShieldAlert, User } from "lucide-react";
+import {
+  CalendarClock,
+  FileUp,
+  Hand,
+  KeyRound,
+  LogIn,
+  Plus,
+  RotateCw,
+  Search,
+  ShieldAlert,
+  SunMoon,
+  Trash2,
+  User,
+} from "lucide-react";
 import { type ReactNode, useDeferredValue, useState } from "react";
 import { searchQuery } from "../data/overview.ts";
 import { keyLabel } from "../lib/format.ts";
+import { setTheme, themes } from "../lib/theme.ts";
 import { KeyStatusBadge, VendorName } from "./marks.tsx";
 import { navigation } from "./navigation.ts";
 import { Dialog } from "./ui/dialog.tsx";
@@ -29,12 +43,31 @@ export function Palette({ isOpen, onClose, onLeak }: { isOpen: boolean; onClose(
   );
 }
 
+/** What can be asked for a key from here; its page asks back before anything happens. */
+const keyDeeds = [
+  { asks: "rotate", title: "Rotate", icon: RotateCw },
+  { asks: "revoke", title: "Revoke", icon: Trash2 },
+] as const;
+
+/** "revoke ada" and "provision for ada": what is to be done, and to whom. */
+function sentenceIn(text: string): { verb: "rotate" | "revoke" | "provision" | null; rest: string } {
+  const said = /^(rotate|revoke|provision|new key)(?:\s+(?:for|of))?\s+(.*)$/i.exec(text.trim());
+  if (!said?.[1] || said[2] === undefined) return { verb: null, rest: text.trim() };
+  const verb = said[1].toLowerCase();
+  return { verb: verb === "rotate" || verb === "revoke" ? verb : "provision", rest: said[2] };
+}
+
 function PaletteBody({ onClose, onLeak }: { onClose(): void; onLeak(): void }) {
   const [text, setText] = useState("");
-  const q = useDeferredValue(text.trim());
+  const { verb, rest } = sentenceIn(text);
+  const q = useDeferredValue(rest);
   const found = useQuery(searchQuery(q, 6));
   const navigate = useNavigate();
-  const results = q.length >= 2 ? found.data : undefined;
+  const data = q.length >= 2 ? found.data : undefined;
+  const results = data && {
+    developers: verb === "rotate" || verb === "revoke" ? [] : data.developers,
+    keys: verb === "provision" ? [] : data.keys,
+  };
   const matches = (title: string) => title.toLowerCase().includes(text.trim().toLowerCase());
   const go = (run: () => unknown) => () => {
     onClose();
@@ -47,11 +80,34 @@ function PaletteBody({ onClose, onLeak }: { onClose(): void; onLeak(): void }) {
       icon: LogIn,
       run: () => navigate({ to: "/developers", search: { dialog: "register" } }),
     },
+    {
+      title: "Import developers from CSV",
+      icon: FileUp,
+      run: () => navigate({ to: "/developers", search: { dialog: "import" } }),
+    },
     { title: "A key has leaked …", icon: ShieldAlert, run: onLeak },
+    {
+      title: "Keys that end within a week",
+      icon: CalendarClock,
+      run: () => navigate({ to: "/keys", search: { status: "all", expires_within_days: 7 } }),
+    },
+    {
+      title: "Jobs that wait for a person",
+      icon: Hand,
+      run: () => navigate({ to: "/jobs", search: { status: "waiting_for_input" } }),
+    },
+    ...themes.map((theme) => ({ title: `Colours: ${theme}`, icon: SunMoon, run: () => setTheme(theme) })),
   ].filter((deed) => matches(deed.title));
   const pages = navigation.filter((page) => matches(page.title));
   // Whatever comes first is chosen, also when it came later than the letters it was looked up by.
-  const first = results?.developers[0]?.id ?? results?.keys[0]?.id ?? deeds[0]?.title ?? pages[0]?.to ?? "";
+  const developer = verb ? results?.developers.find((each) => each.is_active) : results?.developers[0];
+  const key = verb ? results?.keys.find((each) => each.status === "active") : results?.keys[0];
+  const first =
+    (developer && (verb ? `new-${developer.id}` : developer.id)) ??
+    (key && (verb ? `${verb}-${key.id}` : key.id)) ??
+    deeds[0]?.title ??
+    pages[0]?.to ??
+    "";
   const [chosen, setChosen] = useState({ among: "", value: "" });
   const among = `${text}:${first}`;
   const value = chosen.among === among ? chosen.value : first;
@@ -71,7 +127,7 @@ function PaletteBody({ onClose, onLeak }: { onClose(): void; onLeak(): void }) {
         <Command.Input
           value={text}
           onValueChange={setText}
-          placeholder="Page, deed, developer, e-mail, key hint, project name …"
+          placeholder="A page, a developer, a key; or “rotate ada”, “provision for ada” …"
           className="h-10 w-full bg-transparent outline-none placeholder:text-ink-3"
         />
       </div>
@@ -84,13 +140,15 @@ function PaletteBody({ onClose, onLeak }: { onClose(): void; onLeak(): void }) {
         {results?.developers.length ? (
           <Command.Group heading="Developers" className={heading}>
             {results.developers.flatMap((developer) => [
-              <Item
-                key={developer.id}
-                value={developer.id}
-                onSelect={go(() => navigate({ to: "/developers/$id", params: { id: developer.id } }))}
-              >
-                <User aria-hidden /> {developer.name} <span className="truncate text-ink-3">{developer.email}</span>
-              </Item>,
+              verb ? null : (
+                <Item
+                  key={developer.id}
+                  value={developer.id}
+                  onSelect={go(() => navigate({ to: "/developers/$id", params: { id: developer.id } }))}
+                >
+                  <User aria-hidden /> {developer.name} <span className="truncate text-ink-3">{developer.email}</span>
+                </Item>
+              ),
               developer.is_active ? (
                 <Item
                   key={`new-${developer.id}`}
@@ -105,23 +163,42 @@ function PaletteBody({ onClose, onLeak }: { onClose(): void; onLeak(): void }) {
         ) : null}
         {results?.keys.length ? (
           <Command.Group heading="Keys" className={heading}>
-            {results.keys.map((key) => (
-              <Item
-                key={key.id}
-                value={key.id}
-                onSelect={go(() => navigate({ to: "/keys/$id", params: { id: key.id } }))}
-              >
-                <KeyRound aria-hidden />
-                <span className="truncate font-mono text-[0.8125rem]">{keyLabel(key)}</span>
-                <span className="truncate text-ink-3">{key.developer_name}</span>
-                <span className="ml-auto flex items-center gap-2">
-                  <span className="hidden sm:inline">
-                    <VendorName vendor={key.vendor} />
+            {results.keys.flatMap((key) => [
+              verb ? null : (
+                <Item
+                  key={key.id}
+                  value={key.id}
+                  onSelect={go(() => navigate({ to: "/keys/$id", params: { id: key.id } }))}
+                >
+                  <KeyRound aria-hidden />
+                  <span className="truncate font-mono text-[0.8125rem]">{keyLabel(key)}</span>
+                  <span className="truncate text-ink-3">{key.developer_name}</span>
+                  <span className="ml-auto flex items-center gap-2">
+                    <span className="hidden sm:inline">
+                      <VendorName vendor={key.vendor} />
+                    </span>
+                    <KeyStatusBadge status={key.status} />
                   </span>
-                  <KeyStatusBadge status={key.status} />
-                </span>
-              </Item>
-            ))}
+                </Item>
+              ),
+              ...(key.status === "active"
+                ? keyDeeds
+                    // Of many keys only what was asked for, so that they stay readable.
+                    .filter((deed) => (verb ? deed.asks === verb : results.keys.length <= 2))
+                    .map(({ asks, title, icon: Icon }) => (
+                      <Item
+                        key={`${asks}-${key.id}`}
+                        value={`${asks}-${key.id}`}
+                        onSelect={go(() => navigate({ to: "/keys/$id", params: { id: key.id }, search: { asks } }))}
+                      >
+                        <Icon aria-hidden />
+                        <span className="truncate text-ink-2">
+                          {title} {keyLabel(key)} of {key.developer_name}
+                        </span>
+                      </Item>
+                    ))
+                : []),
+            ])}
           </Command.Group>
         ) : null}
         {deeds.length ? (

@@ -1,7 +1,7 @@
-import { AuditEvent } from "@keygate/shared/contracts/audit";
+import { AuditEvent, AuditVerification } from "@keygate/shared/contracts/audit";
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { z } from "zod";
-import { apiList, request } from "../lib/api.ts";
+import { apiGet, apiList } from "../lib/api.ts";
 
 export const AuditSearch = z.object({
   action: z.string().optional().catch(undefined),
@@ -28,11 +28,11 @@ export const auditQuery = (search: AuditSearch, limit: number = 50) =>
     placeholderData: keepPreviousData,
   });
 
-const Verdict = z.looseObject({});
-
+/** Whether the log is whole; asked only by a person, since it reads all of it. */
 export const auditVerifyQuery = queryOptions({
   queryKey: ["audit-verify"],
-  queryFn: async ({ signal }) => Verdict.parse(await (await request("/audit/verify", { signal })).json()),
+  queryFn: ({ signal }) => apiGet("/audit/verify", AuditVerification, { signal }),
   retry: false,
   enabled: false,
+  gcTime: Number.POSITIVE_INFINITY,
 });

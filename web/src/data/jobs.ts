@@ -13,6 +13,7 @@ export const JobSearch = z.object({
   kind: JobKind.optional().catch(undefined),
   vendor: VendorId.optional().catch(undefined),
   key_id: z.string().optional().catch(undefined),
+  developer_id: z.string().optional().catch(undefined),
   parent_id: z.string().optional().catch(undefined),
   cursor: z.string().optional().catch(undefined),
 });

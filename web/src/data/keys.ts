@@ -27,6 +27,7 @@ export const KeySearch = z.object({
     .catch(undefined),
   developer_id: z.string().optional().catch(undefined),
   workspace_id: z.string().optional().catch(undefined),
+  expires_within_days: z.int().min(1).max(365).optional().catch(undefined),
   cursor: z.string().optional().catch(undefined),
 });
 export type KeySearch = z.infer<typeof KeySearch>;

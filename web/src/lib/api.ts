@@ -63,7 +63,8 @@ export async function request(path: string, call: Call = {}): Promise<Response> 
   }
 }
 
-async function read<S extends z.ZodType>(response: Response, schema: S): Promise<z.output<S>> {
+/** The parsed answer. @throws a problem when it is not what the contract says. */
+export async function read<S extends z.ZodType>(response: Response, schema: S): Promise<z.output<S>> {
   const parsed = schema.safeParse(await response.json().catch(() => undefined));
   if (!parsed.success) throw unreadable();
   return parsed.data;
@@ -80,12 +81,16 @@ export interface Page<T> {
   next: string | null;
 }
 
+/** The cursor of the page after this one, from its `Link`. */
+export function nextCursorOf(response: Response): string | null {
+  const link = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
+  return link ? new URL(link, location.origin).searchParams.get("cursor") : null;
+}
+
 /** One page of a list; `next` is the cursor of the page after it. */
 export async function apiList<S extends z.ZodType>(path: string, item: S, call: Call = {}): Promise<Page<z.output<S>>> {
   const response = await request(path, call);
-  const items = await read(response, item.array());
-  const link = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
-  return { items, next: link ? new URL(link, location.origin).searchParams.get("cursor") : null };
+  return { items: await read(response, item.array()), next: nextCursorOf(response) };
 }
 
 export const isNotFound = (error: unknown): boolean => error instanceof Problem && error.status === 404;

@@ -7,12 +7,12 @@ import { Button, buttonClass } from "../components/ui/button.tsx";
 import { Card } from "../components/ui/card.tsx";
 import { Empty } from "../components/ui/empty.tsx";
 import { Input } from "../components/ui/field.tsx";
-import { Notice, ProblemNotice } from "../components/ui/notice.tsx";
+import { ProblemNotice } from "../components/ui/notice.tsx";
 import { SkeletonRows } from "../components/ui/skeleton.tsx";
 import { type AuditSearch, asMoments, auditQuery, auditVerifyQuery } from "../data/audit.ts";
 import { AuditTable } from "../features/audit/audit-table.tsx";
+import { Verdict } from "../features/audit/verdict.tsx";
 import { addressOf } from "../lib/api.ts";
-import { asProblem } from "../lib/problem.ts";
 
 const route = getRouteApi("/app/audit");
 
@@ -40,28 +40,8 @@ export function AuditPage() {
         </>
       }
     >
-      {verdict.isError ? (
-        asProblem(verdict.error).code === "audit.not_verifiable" ? (
-          <Notice tone="info" role="status" title="Not verifiable in this version">
-            The log is append-only in the database, but not sealed yet: a change by somebody with the database's own
-            rights would not show.
-          </Notice>
-        ) : (
-          <ProblemNotice error={verdict.error} />
-        )
-      ) : null}
-      {verdict.data ? (
-        <Notice
-          tone={verdict.data.ok === false ? "bad" : "good"}
-          role="status"
-          title={verdict.data.ok === false ? "The log is not whole" : "The log is whole"}
-        >
-          {Object.entries(verdict.data)
-            .filter(([, value]) => typeof value !== "object")
-            .map(([name, value]) => `${name.replaceAll("_", " ")}: ${value}`)
-            .join(", ")}
-        </Notice>
-      ) : null}
+      {verdict.isError ? <ProblemNotice error={verdict.error} /> : null}
+      {verdict.data ? <Verdict verdict={verdict.data} at={verdict.dataUpdatedAt} /> : null}
       <Card>
         <Filters>
           <SearchBox label="Actor: an e-mail address" value={search.actor} onSearch={(actor) => filter({ actor })} />

@@ -4,6 +4,7 @@ import { KeyRound, Plus, UserX } from "lucide-react";
 import { useState } from "react";
 import { Confirm } from "../components/confirm.tsx";
 import { EventList } from "../components/event-list.tsx";
+import { JobRows } from "../components/job-rows.tsx";
 import { KeyRows } from "../components/key-rows.tsx";
 import { Fact, Facts, Page } from "../components/page.tsx";
 import { Badge } from "../components/ui/badge.tsx";
@@ -15,6 +16,7 @@ import { SkeletonRows } from "../components/ui/skeleton.tsx";
 import { Time } from "../components/ui/time.tsx";
 import { auditQuery } from "../data/audit.ts";
 import { deactivateDeveloper, developerQuery } from "../data/developers.ts";
+import { jobsQuery } from "../data/jobs.ts";
 import { keysQuery } from "../data/keys.ts";
 import { queryClient } from "../data/query-client.ts";
 import { EditDialog } from "../features/developers/developer-form.tsx";
@@ -29,6 +31,7 @@ export function DeveloperPage() {
   const { id } = route.useParams();
   const found = useQuery(developerQuery(id));
   const keys = useQuery(keysQuery({ developer_id: id, status: "all" }, 20));
+  const jobs = useQuery(jobsQuery({ developer_id: id }, 5));
   const history = useQuery(auditQuery({ resource_id: id }, 15));
   const navigate = useNavigate();
   const [open, setOpen] = useState<"edit" | "deactivate" | null>(null);
@@ -107,6 +110,20 @@ export function DeveloperPage() {
           />
         ) : null}
         {keys.data?.items.length ? <KeyRows keys={keys.data.items} /> : null}
+      </Card>
+      <Card>
+        <CardHead
+          title="Jobs"
+          action={
+            <Link className={buttonClass("ghost", "sm")} to="/jobs" search={{ developer_id: id }}>
+              All of them
+            </Link>
+          }
+        />
+        {jobs.isPending ? <SkeletonRows rows={2} /> : null}
+        {jobs.isError ? <ProblemNotice className="m-4" error={jobs.error} /> : null}
+        {jobs.data?.items.length === 0 ? <p className="p-4 text-ink-2">None yet.</p> : null}
+        {jobs.data?.items.length ? <JobRows jobs={jobs.data.items} /> : null}
       </Card>
       <Card>
         <CardHead title="History" />

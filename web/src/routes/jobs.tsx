@@ -1,18 +1,16 @@
 import { JobKind, jobStates } from "@keygate/shared/contracts/jobs";
 import { vendorContracts } from "@keygate/shared/contracts/vendors/registry";
 import { useQuery } from "@tanstack/react-query";
-import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { ExternalLink, ListChecks } from "lucide-react";
 import { Choice, FilterChip, Filters } from "../components/filters.tsx";
-import { JobStateBadge, VendorName } from "../components/marks.tsx";
+import { JobRows } from "../components/job-rows.tsx";
 import { Page, Pager } from "../components/page.tsx";
 import { Button, buttonClass } from "../components/ui/button.tsx";
 import { Card } from "../components/ui/card.tsx";
 import { Empty } from "../components/ui/empty.tsx";
 import { ProblemNotice } from "../components/ui/notice.tsx";
 import { SkeletonRows } from "../components/ui/skeleton.tsx";
-import { Table, Td, Th } from "../components/ui/table.tsx";
-import { Time } from "../components/ui/time.tsx";
 import { type JobSearch, jobsQuery } from "../data/jobs.ts";
 import { words } from "../lib/format.ts";
 
@@ -48,6 +46,9 @@ export function JobsPage() {
           <Choice label="Kind" value={search.kind} options={kinds} onChange={(kind) => filter({ kind })} />
           <Choice label="Vendor" value={search.vendor} options={vendors} onChange={(vendor) => filter({ vendor })} />
           {search.key_id ? <FilterChip label="One key" onRemove={() => filter({ key_id: undefined })} /> : null}
+          {search.developer_id ? (
+            <FilterChip label="One developer" onRemove={() => filter({ developer_id: undefined })} />
+          ) : null}
           {search.parent_id ? <FilterChip label="One batch" onRemove={() => filter({ parent_id: undefined })} /> : null}
         </Filters>
         {jobs.isError ? (
@@ -65,47 +66,7 @@ export function JobsPage() {
         ) : null}
         {items?.length ? (
           <>
-            <Table label="Jobs">
-              <thead>
-                <tr>
-                  <Th>Job</Th>
-                  <Th>State</Th>
-                  <Th>Vendor</Th>
-                  <Th>Step</Th>
-                  <Th>Asked for by</Th>
-                  <Th>When</Th>
-                </tr>
-              </thead>
-              <tbody>
-                {items.map((job) => (
-                  <tr key={job.id} className="hover:bg-sunken/60">
-                    <Td className="font-medium whitespace-nowrap">
-                      <Link to="/jobs/$id" params={{ id: job.id }} className="hover:underline">
-                        {words(job.kind)}
-                      </Link>
-                    </Td>
-                    <Td>
-                      <JobStateBadge state={job.status} />
-                    </Td>
-                    <Td>
-                      {job.vendor ? <VendorName vendor={job.vendor} /> : <span className="text-ink-3">several</span>}
-                    </Td>
-                    <Td className="text-ink-2 tabular-nums">
-                      {job.progress
-                        ? `${job.progress.succeeded + job.progress.failed} of ${job.progress.total} keys`
-                        : job.step.of > 0
-                          ? `${job.step.number} of ${job.step.of}`
-                          : "–"}
-                      {job.attempts > 1 ? <span className="text-ink-3"> · {job.attempts} tries</span> : null}
-                    </Td>
-                    <Td className="text-ink-2">{job.requested_by}</Td>
-                    <Td>
-                      <Time at={job.created_at} />
-                    </Td>
-                  </tr>
-                ))}
-              </tbody>
-            </Table>
+            <JobRows jobs={items} />
             <Pager
               shown={items.length}
               noun="job"

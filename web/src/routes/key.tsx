@@ -1,7 +1,7 @@
+import { liveKeyStatuses } from "@keygate/shared/contracts/keys";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { RotateCw, Trash2 } from "lucide-react";
-import { useState } from "react";
 import { EventList } from "../components/event-list.tsx";
 import { LimitsTable } from "../components/limits-table.tsx";
 import { KeyStatusBadge, VendorName } from "../components/marks.tsx";
@@ -26,11 +26,15 @@ export function KeyPage() {
   const found = useQuery(keyQuery(id));
   const history = useQuery(auditQuery({ resource_id: id }, 20));
   const navigate = useNavigate();
-  const [asks, setAsks] = useState<"rotate" | "revoke" | null>(null);
+  const { asks: asked } = route.useSearch();
+  const setAsks = (asks: "rotate" | "revoke" | undefined) =>
+    navigate({ to: "/keys/$id", params: { id }, search: asks ? { asks } : {}, replace: asks === undefined });
   if (isNotFound(found.error)) return <NotFound />;
   if (!found.data)
     return <Page title="Key">{found.isError ? <ProblemNotice error={found.error} /> : <SkeletonRows />}</Page>;
   const key = found.data;
+  // An address that was kept, or a way back, asks nothing of a key that is gone.
+  const asks = (liveKeyStatuses as readonly string[]).includes(key.status) ? asked : undefined;
   return (
     <Page
       title={keyLabel(key)}
@@ -157,10 +161,10 @@ export function KeyPage() {
       <RotateDialog
         keyId={id}
         isOpen={asks === "rotate"}
-        onClose={() => setAsks(null)}
+        onClose={() => setAsks(undefined)}
         onAsked={(jobId, by) => navigate({ to: "/handover/$id", params: { id: jobId }, search: { by } })}
       />
-      <RevokeDialog view={key} isOpen={asks === "revoke"} onClose={() => setAsks(null)} />
+      <RevokeDialog view={key} isOpen={asks === "revoke"} onClose={() => setAsks(undefined)} />
     </Page>
   );
 }

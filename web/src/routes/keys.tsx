@@ -12,10 +12,11 @@ import { Empty } from "../components/ui/empty.tsx";
 import { ProblemNotice } from "../components/ui/notice.tsx";
 import { SkeletonRows } from "../components/ui/skeleton.tsx";
 import { allKeys, type KeySearch, keysQuery } from "../data/keys.ts";
-import { SelectedKeys } from "../features/keys/bulk-revoke.tsx";
 import { KeysTable } from "../features/keys/keys-table.tsx";
+import { RotateMany } from "../features/keys/rotate-many.tsx";
+import { SelectedKeys } from "../features/keys/selected-keys.tsx";
 import { download, toCsv } from "../lib/csv.ts";
-import { count, words } from "../lib/format.ts";
+import { count, plural, words } from "../lib/format.ts";
 import { toast, toastProblem } from "../lib/toasts.ts";
 
 const route = getRouteApi("/app/keys");
@@ -33,6 +34,8 @@ export function KeysPage() {
   const search = route.useSearch();
   const navigate = useNavigate();
   const keys = useQuery(keysQuery(search));
+  // Held here and not by the list, which loses the keys while they are rotated.
+  const [rotating, setRotating] = useState<KeyView[] | null>(null);
   const filter = (change: Partial<Record<keyof KeySearch, string | undefined>>) =>
     navigate({ to: "/keys", search: { ...search, cursor: undefined, ...change } as KeySearch, replace: "q" in change });
   const { cursor: _cursor, ...filters } = search;
@@ -60,6 +63,12 @@ export function KeysPage() {
           />
           {search.developer_id ? (
             <FilterChip label="One developer" onRemove={() => filter({ developer_id: undefined })} />
+          ) : null}
+          {search.expires_within_days ? (
+            <FilterChip
+              label={`End within ${plural(search.expires_within_days, "day")}`}
+              onRemove={() => filter({ expires_within_days: undefined })}
+            />
           ) : null}
           {search.workspace_id ? (
             <FilterChip label="One workspace" onRemove={() => filter({ workspace_id: undefined })} />
@@ -101,6 +110,7 @@ export function KeysPage() {
                 <SelectedKeys
                   keys={selected}
                   onClear={clear}
+                  onRotate={setRotating}
                   onBatch={(id) => navigate({ to: "/jobs/$id", params: { id } })}
                 />
               )}
@@ -115,6 +125,7 @@ export function KeysPage() {
           </>
         ) : null}
       </Card>
+      <RotateMany keys={rotating} onClose={() => setRotating(null)} />
     </Page>
   );
 }

@@ -80,14 +80,14 @@ export function OverviewPage() {
           search={{ status: "waiting_for_input" }}
           warn
         />
-        <Figure label="Expire within a week" value={data?.keys_expiring_within_7_days} to="/keys" warn />
         <Figure
-          label="Revocations overdue"
-          value={data?.revocations_overdue}
+          label="Expire within a week"
+          value={data?.keys_expiring_within_7_days}
           to="/keys"
-          search={{ status: "revoking" }}
-          bad
+          search={{ status: "all", expires_within_days: 7 }}
+          warn
         />
+        <Figure label="Revocations overdue" value={data?.revocations_overdue} to="/debt" bad />
       </dl>
       <div className="grid items-start gap-5 lg:grid-cols-3">
         <Card>
@@ -180,7 +180,7 @@ interface FigureProps {
   label: string;
   value: number | undefined;
   to: string;
-  search?: Record<string, string>;
+  search?: Record<string, string | number>;
   warn?: boolean;
   bad?: boolean;
 }

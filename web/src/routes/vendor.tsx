@@ -4,7 +4,7 @@ import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { Activity, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { Confirm } from "../components/confirm.tsx";
-import { HealthBadge } from "../components/health.tsx";
+import { HealthBadge, Pace } from "../components/health.tsx";
 import { LimitsTable } from "../components/limits-table.tsx";
 import { Fact, Facts, Page } from "../components/page.tsx";
 import { Badge } from "../components/ui/badge.tsx";
@@ -141,6 +141,9 @@ const About = ({ view }: { view: VendorView }) => (
       <Fact label="Organization">{view.org_id ?? "–"}</Fact>
       <Fact label="Set up">
         <Time at={view.configured_at} as="full" />
+      </Fact>
+      <Fact label="Calls to its Admin API">
+        <Pace throttling={view.throttling} />
       </Fact>
       <Fact label="Health">
         {view.health.status}

@@ -2,7 +2,7 @@ import type { VendorView } from "@keygate/shared/contracts/vendors";
 import { type VendorId, vendorIds } from "@keygate/shared/contracts/vendors/registry";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { HealthBadge } from "../components/health.tsx";
+import { HealthBadge, Pace } from "../components/health.tsx";
 import { EnforcerBadge, limitTitle, VendorName } from "../components/marks.tsx";
 import { Page } from "../components/page.tsx";
 import { buttonClass } from "../components/ui/button.tsx";
@@ -42,6 +42,14 @@ function VendorCard({ vendor, view }: { vendor: VendorId; view: VendorView | und
         {view ? <HealthBadge health={view.health} /> : null}
       </div>
       <dl className="flex flex-1 flex-col gap-2 px-4 py-3">
+        {view ? (
+          <div className="flex items-center justify-between gap-3">
+            <dt className="text-ink-2">Calls to its Admin API</dt>
+            <dd className={view.throttling.jobs_waiting ? "text-right text-warn" : "text-ink-2"}>
+              <Pace throttling={view.throttling} />
+            </dd>
+          </div>
+        ) : null}
         {Object.entries(limits).map(([name, sheet]) => (
           <div key={name} className="flex items-center justify-between gap-3" title={sheet.finePrint}>
             <dt className="text-ink-2">{limitTitle(name)}</dt>

@@ -1,6 +1,7 @@
 import type { JobId } from "@keygate/shared/contracts/ids";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
+import { Countdown } from "../../components/countdown.tsx";
 import { VendorName } from "../../components/marks.tsx";
 import { Button } from "../../components/ui/button.tsx";
 import { Card, CardHead } from "../../components/ui/card.tsx";
@@ -11,7 +12,6 @@ import { claimQuery, claimWithProof, disputeClaim, proofFor } from "../../data/c
 import { queryClient } from "../../data/query-client.ts";
 import { Problem } from "../../lib/problem.ts";
 import { canReceive, openerOf } from "../../lib/receiver.ts";
-import { Countdown } from "./countdown.tsx";
 import { KeyCard, KeyForgotten, type TakenKey } from "./key-card.tsx";
 
 /** What a developer's link leads to. Looking at it takes nothing; taking it sends nothing that could open the key. */

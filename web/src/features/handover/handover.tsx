@@ -2,6 +2,7 @@ import type { JobId } from "@keygate/shared/contracts/ids";
 import { isFinal, type JobDetail } from "@keygate/shared/contracts/jobs";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
+import { Countdown } from "../../components/countdown.tsx";
 import { JobProgress } from "../../components/job-progress.tsx";
 import { JobStateBadge } from "../../components/marks.tsx";
 import { Button, buttonClass } from "../../components/ui/button.tsx";
@@ -13,7 +14,6 @@ import { claimSealed, nameReceiver, useLiveJob } from "../../data/jobs.ts";
 import { queryClient } from "../../data/query-client.ts";
 import { forgetReceiver, keepReceiver, makeReceiver, receiverOf } from "../../lib/receiver.ts";
 import { InputForm } from "./anthropic-input.tsx";
-import { Countdown } from "./countdown.tsx";
 import { KeyCard, KeyForgotten, type TakenKey } from "./key-card.tsx";
 
 export type HandoverBy = "page" | "link";

@@ -12,7 +12,8 @@ import { keyLabel } from "../../lib/format.ts";
 import { keepReceiver, makeReceiver } from "../../lib/receiver.ts";
 import { toast } from "../../lib/toasts.ts";
 
-const graces = [
+/** When the old key of a rotation ends, in minutes after the new one was taken. */
+export const graces = [
   [0, "At once, when the new one was taken"],
   [15, "15 minutes later"],
   [60, "1 hour later"],
@@ -119,7 +120,7 @@ function RotateBody({
 }
 
 export function RevokeDialog({ view, isOpen, onClose }: { view: KeyView; isOpen: boolean; onClose(): void }) {
-  const [attempt] = useState(() => crypto.randomUUID());
+  const [attempt, setAttempt] = useState(() => crypto.randomUUID());
   return (
     <Confirm
       isOpen={isOpen}
@@ -127,7 +128,8 @@ export function RevokeDialog({ view, isOpen, onClose }: { view: KeyView; isOpen:
       title={`Revoke this key of ${view.developer_name}?`}
       deed="Revoke"
       run={async () => {
-        await revokeKey(view.id, attempt);
+        await revokeKey(view.id, `${attempt}-${view.id}`);
+        setAttempt(crypto.randomUUID());
         toast("info", "Revoking", "It says “revoked” once the vendor has confirmed it.");
         await queryClient.invalidateQueries({ queryKey: ["keys"] });
         await queryClient.invalidateQueries({ queryKey: ["jobs"] });

@@ -1,17 +1,18 @@
-import type { FoundKey } from "@keygate/shared/contracts/keys";
-import { liveKeyStatuses } from "@keygate/shared/contracts/keys";
-import { useNavigate } from "@tanstack/react-router";
+import { type FoundKey, type KeyView, liveKeyStatuses } from "@keygate/shared/contracts/keys";
+import { Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { KeyStatusBadge, VendorName } from "../../components/marks.tsx";
 import { Badge } from "../../components/ui/badge.tsx";
-import { Button } from "../../components/ui/button.tsx";
+import { Button, buttonClass } from "../../components/ui/button.tsx";
 import { Dialog, DialogFoot } from "../../components/ui/dialog.tsx";
-import { Field, Textarea } from "../../components/ui/field.tsx";
+import { Field, Select, Textarea } from "../../components/ui/field.tsx";
 import { Notice, ProblemNotice } from "../../components/ui/notice.tsx";
-import { findBySecret, revokeMany } from "../../data/keys.ts";
+import { findBySecret, provisionKey, revokeMany } from "../../data/keys.ts";
 import { queryClient } from "../../data/query-client.ts";
+import { keepReceiver, makeReceiver } from "../../lib/receiver.ts";
+import { type Asked, askForEach, LinkBatch } from "./link-batch.tsx";
 
-/** Paste what was found, see whose it is, end it, replace it. */
+/** Paste what was found, see whose it is, end it and replace it in one go. */
 export function LeakDialog({ isOpen, onClose }: { isOpen: boolean; onClose(): void }) {
   return (
     <Dialog
@@ -26,12 +27,32 @@ export function LeakDialog({ isOpen, onClose }: { isOpen: boolean; onClose(): vo
   );
 }
 
+const dayMs = 86_400_000;
+
+/** The same again for the same developer. A key that was adopted has no limits of its own: it gets the usual ones. */
+function successorOf(key: KeyView) {
+  const days = key.expires_at ? Math.ceil((Date.parse(key.expires_at) - Date.parse(key.created_at)) / dayMs) : null;
+  return {
+    developer_id: key.developer_id,
+    vendor: key.vendor,
+    ...(key.workspace_id ? { workspace_id: key.workspace_id } : {}),
+    ...(key.budget_limit_usd > 0 ? { budget_limit_usd: key.budget_limit_usd } : {}),
+    ...(key.rate_limit_rpm > 0 ? { rate_limit_rpm: key.rate_limit_rpm } : {}),
+    ...(days ? { expires_in_days: Math.min(365, Math.max(1, days)) } : {}),
+    ...(key.models_allowed ? { models_allowed: key.models_allowed } : {}),
+    description: key.description,
+  };
+}
+
 function LeakBody({ onClose }: { onClose(): void }) {
   const [text, setText] = useState("");
   const [found, setFound] = useState<FoundKey[] | null>(null);
   const [busy, setBusy] = useState<"find" | "revoke" | "replace" | null>(null);
+  const [by, setBy] = useState<"page" | "link">("link");
+  const [asked, setAsked] = useState<Asked[] | null>(null);
+  const [unreplaced, setUnreplaced] = useState<KeyView | null>(null);
   const [error, setError] = useState<unknown>(null);
-  const [attempt] = useState(() => crypto.randomUUID());
+  const [attempt, setAttempt] = useState(() => crypto.randomUUID());
   const navigate = useNavigate();
   const live = found?.filter(({ key }) => (liveKeyStatuses as readonly string[]).includes(key.status)) ?? [];
   const certain = live.filter(({ match }) => match === "fingerprint");
@@ -52,27 +73,47 @@ function LeakBody({ onClose }: { onClose(): void }) {
   const find = () =>
     during("find", async () => {
       setFound(await findBySecret(text.trim()));
+      setAttempt(crypto.randomUUID());
       // What was pasted is not needed any more, and this page should not keep it either.
       setText("");
     });
-  const revoke = (thenReplace: boolean) =>
-    during(thenReplace ? "replace" : "revoke", async () => {
-      const batch = await revokeMany({ key_ids: doomed.map(({ key }) => key.id) }, attempt);
-      void queryClient.invalidateQueries({ queryKey: ["keys"] });
+  const revoke = async () => {
+    const batch = await revokeMany({ key_ids: doomed.map(({ key }) => key.id) }, attempt);
+    void queryClient.invalidateQueries({ queryKey: ["keys"] });
+    return batch;
+  };
+  const revokeOnly = () =>
+    during("revoke", async () => {
+      const batch = await revoke();
       onClose();
-      const key = doomed[0]?.key;
-      if (thenReplace && key) {
-        await navigate({
-          to: "/keys/new",
-          search: {
-            developer: key.developer_id,
-            vendor: key.vendor,
-            ...(key.workspace_id ? { workspace: key.workspace_id } : {}),
-          },
-        });
-      } else await navigate({ to: "/jobs/$id", params: { id: batch.job_id } });
+      await navigate({ to: "/jobs/$id", params: { id: batch.job_id } });
+    });
+  const revokeAndReplace = () =>
+    during("replace", async () => {
+      await revoke();
+      const keys = doomed.map(({ key }) => key);
+      const [only] = keys;
+      if (keys.length > 1 || !only) {
+        await askForEach(
+          keys,
+          (key, receiver) => provisionKey(successorOf(key), receiver, `${attempt}-${key.id}`),
+          setAsked,
+        );
+        return;
+      }
+      try {
+        const receiver = await makeReceiver(by === "link");
+        const made = await provisionKey(successorOf(only), receiver, `${attempt}-${only.id}-${by}`);
+        keepReceiver(made.job_id, receiver);
+        onClose();
+        await navigate({ to: "/handover/$id", params: { id: made.job_id }, search: { by } });
+      } catch (thrown) {
+        setUnreplaced(only);
+        throw thrown;
+      }
     });
 
+  if (asked) return <LinkBatch asked={asked} onClose={onClose} />;
   if (!found) {
     return (
       <form
@@ -145,17 +186,47 @@ function LeakBody({ onClose }: { onClose(): void }) {
           The vendor no longer accepts it.
         </Notice>
       ) : null}
+      {doomed.length === 1 && !unreplaced ? (
+        <Field label="The new key goes" help="It gets the limits of the old one, and a lifetime as long.">
+          {(aria) => (
+            <Select {...aria} value={by} onChange={(event) => setBy(event.target.value === "link" ? "link" : "page")}>
+              <option value="link">To the developer, by a link</option>
+              <option value="page">To me, in this page</option>
+            </Select>
+          )}
+        </Field>
+      ) : null}
+      {doomed.length > 1 ? (
+        <p className="text-ink-2">Each new key gets the limits of the old one, and a link for its developer.</p>
+      ) : null}
+      {unreplaced ? (
+        <Notice
+          tone="warn"
+          role="status"
+          title="It is being revoked. Its successor could not be asked for"
+          action={
+            <Link
+              className={buttonClass("secondary", "sm")}
+              to="/keys/new"
+              search={{ developer: unreplaced.developer_id, vendor: unreplaced.vendor }}
+              onClick={onClose}
+            >
+              Make one with other values
+            </Link>
+          }
+        />
+      ) : null}
       {error ? <ProblemNotice error={error} /> : null}
       <DialogFoot>
         <Button variant="ghost" onClick={() => setFound(null)}>
           Look for another
         </Button>
-        {doomed.length > 0 ? (
+        {doomed.length > 0 && !unreplaced ? (
           <>
-            <Button variant="danger" isBusy={busy === "revoke"} onClick={() => revoke(false)}>
+            <Button variant="danger" isBusy={busy === "revoke"} onClick={revokeOnly}>
               Revoke {doomed.length === 1 ? "it" : `${doomed.length} keys`}
             </Button>
-            <Button variant="primary" isBusy={busy === "replace"} onClick={() => revoke(true)}>
+            <Button variant="primary" isBusy={busy === "replace"} onClick={revokeAndReplace}>
               Revoke and replace
             </Button>
           </>

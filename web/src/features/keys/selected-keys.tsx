@@ -6,30 +6,44 @@ import { Button } from "../../components/ui/button.tsx";
 import { revokeMany } from "../../data/keys.ts";
 import { queryClient } from "../../data/query-client.ts";
 import { plural } from "../../lib/format.ts";
-import { whyNotRevoke } from "./key-actions.tsx";
+import { whyNotRevoke, whyNotRotate } from "./key-actions.tsx";
 
 /** What can be done with several keys at once. Their batch's page shows the progress and a result for each. */
 export function SelectedKeys({
   keys,
   onClear,
+  onRotate,
   onBatch,
 }: {
   keys: KeyView[];
   onClear(): void;
+  onRotate(keys: KeyView[]): void;
   onBatch(jobId: JobId): void;
 }) {
   const [asks, setAsks] = useState(false);
-  const [attempt] = useState(() => crypto.randomUUID());
+  const [attempt, setAttempt] = useState(() => crypto.randomUUID());
   const live = keys.filter((key) => whyNotRevoke(key) === null);
+  const rotatable = keys.filter((key) => whyNotRotate(key) === null);
   const owners = [...new Set(live.map((key) => key.developer_name))];
   return (
     <>
       <span className="font-medium">{keys.length} selected</span>
       <Button
         size="sm"
+        reason={rotatable.length === 0 ? "None of them is active" : null}
+        onClick={() => onRotate(rotatable)}
+      >
+        Rotate {rotatable.length === keys.length ? "" : `${rotatable.length} active`}
+      </Button>
+      <Button
+        size="sm"
         variant="danger"
         reason={live.length === 0 ? "None of them is alive" : null}
-        onClick={() => setAsks(true)}
+        onClick={() => {
+          // A new intent: the same one keeps its Idempotency-Key through every try.
+          setAttempt(crypto.randomUUID());
+          setAsks(true);
+        }}
       >
         Revoke {live.length === keys.length ? "" : `${live.length} live`}
       </Button>
@@ -43,7 +57,7 @@ export function SelectedKeys({
         deed={`Revoke ${plural(live.length, "key")}`}
         typed={live.length > 1 ? `revoke ${live.length}` : undefined}
         run={async () => {
-          const batch = await revokeMany({ key_ids: live.map(({ id }) => id) }, `${attempt}-${live.length}`);
+          const batch = await revokeMany({ key_ids: live.map(({ id }) => id) }, attempt);
           void queryClient.invalidateQueries({ queryKey: ["keys"] });
           onBatch(batch.job_id);
         }}

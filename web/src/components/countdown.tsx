@@ -1,5 +1,5 @@
-import { useSecond } from "../../lib/clock.ts";
-import { clock } from "../../lib/format.ts";
+import { useSecond } from "../lib/clock.ts";
+import { clock } from "../lib/format.ts";
 
 /** Time left until a moment. Spoken to screen readers once a minute at most. */
 export function Countdown({ until }: { until: string }) {

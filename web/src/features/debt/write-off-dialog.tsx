@@ -1,0 +1,70 @@
+import { type Debt, WriteOffRequest } from "@keygate/shared/contracts/debt";
+import { Button } from "../../components/ui/button.tsx";
+import { Dialog, DialogFoot } from "../../components/ui/dialog.tsx";
+import { Field, Textarea } from "../../components/ui/field.tsx";
+import { ProblemNotice } from "../../components/ui/notice.tsx";
+import { writeOffDebt } from "../../data/debt.ts";
+import { queryClient } from "../../data/query-client.ts";
+import { useForm } from "../../lib/form.ts";
+import { toast } from "../../lib/toasts.ts";
+
+/** Stops the trying, for a reason that stays in the audit log. */
+export const WriteOffDialog = ({ debt, onClose }: { debt: Debt | null; onClose(): void }) => (
+  <Dialog
+    isOpen={debt !== null}
+    onClose={onClose}
+    title="Write this debt off?"
+    description="KeyGate stops trying and alerting. The key goes on saying “revoking”, since nobody has seen it gone: it may still work at the vendor."
+  >
+    {debt ? <WriteOffForm debt={debt} onClose={onClose} /> : null}
+  </Dialog>
+);
+
+function WriteOffForm({ debt, onClose }: { debt: Debt; onClose(): void }) {
+  const form = useForm({
+    initial: { reason: "" },
+    schema: WriteOffRequest,
+    toBody: (values) => values,
+    async run({ reason }) {
+      await writeOffDebt(debt.job_id, reason);
+      await queryClient.invalidateQueries({ queryKey: ["debt"] });
+      toast("info", "Written off", "It stays on the list of what was written off.");
+      onClose();
+    },
+  });
+  return (
+    <form
+      noValidate
+      className="flex flex-col gap-4"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void form.submit();
+      }}
+    >
+      <Field
+        label="Why"
+        help="Stays in the audit log, with your name."
+        error={form.errors.reason ? "A few words, at least 3 letters" : undefined}
+      >
+        {(aria) => (
+          <Textarea
+            {...aria}
+            rows={3}
+            autoFocus
+            value={form.values.reason}
+            onChange={(event) => form.set("reason", event.target.value)}
+          />
+        )}
+      </Field>
+      {form.problem ? <ProblemNotice error={form.problem} /> : null}
+      <DialogFoot>
+        <Button variant="ghost" onClick={onClose}>
+          Cancel
+        </Button>
+        <Button type="submit" variant="danger" isBusy={form.isBusy}>
+          Write it off
+        </Button>
+      </DialogFoot>
+    </form>
+  );
+}

@@ -1,0 +1,56 @@
+import type { ReconcileRun } from "@keygate/shared/contracts/reconcile";
+import { Link } from "@tanstack/react-router";
+import { VendorName } from "../../components/marks.tsx";
+import { Badge } from "../../components/ui/badge.tsx";
+import { Table, Td, Th } from "../../components/ui/table.tsx";
+import { Time } from "../../components/ui/time.tsx";
+import { count, plural, words } from "../../lib/format.ts";
+
+const tones = { running: "info", completed: "good", abandoned: "bad" } as const;
+
+/** The newest look at each vendor: how far it is, or how it ended. */
+export const Runs = ({ runs }: { runs: readonly ReconcileRun[] }) => (
+  <Table label="The newest look at each vendor">
+    <thead>
+      <tr>
+        <Th>Vendor</Th>
+        <Th>Look</Th>
+        <Th>Resources</Th>
+        <Th>Keys</Th>
+        <Th>Looked for one by one</Th>
+        <Th>Left out</Th>
+        <Th>When</Th>
+      </tr>
+    </thead>
+    <tbody>
+      {runs.map((run) => (
+        <tr key={run.vendor}>
+          <Td>
+            <VendorName vendor={run.vendor} />
+          </Td>
+          <Td>
+            <Badge tone={tones[run.state]} dot title={run.error ?? run.waiting ?? undefined}>
+              {run.state === "running" ? `reading ${run.phase ?? "resources"}` : run.state}
+            </Badge>
+            {run.error || run.waiting ? (
+              <p className="mt-1 max-w-72 text-[0.8125rem] text-ink-3">{run.error ?? words(run.waiting ?? "")}</p>
+            ) : null}
+          </Td>
+          <Td className="tabular-nums">{count(run.resources_seen)}</Td>
+          <Td className="tabular-nums">{count(run.keys_seen)}</Td>
+          <Td className="tabular-nums">{count(run.rows_checked)}</Td>
+          <Td className="tabular-nums">{run.skipped ? plural(run.skipped, "thing") : "–"}</Td>
+          <Td>
+            {run.job_id ? (
+              <Link className="underline" to="/jobs/$id" params={{ id: run.job_id }}>
+                <Time at={run.ended_at ?? run.moved_at} />
+              </Link>
+            ) : (
+              <Time at={run.ended_at ?? run.moved_at} />
+            )}
+          </Td>
+        </tr>
+      ))}
+    </tbody>
+  </Table>
+);
