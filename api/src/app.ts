@@ -1,5 +1,4 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
-import type { MiddlewareHandler } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { auditRoutes } from "./audit/routes.ts";
 import { accessTokens } from "./auth/access-tokens.ts";
@@ -14,7 +13,8 @@ import type { Env } from "./env.ts";
 import { jobRoutes } from "./jobs/routes.ts";
 import { keyRoutes } from "./keys/routes.ts";
 import { memberRoutes } from "./members/routes.ts";
-import { authenticate, isClaim } from "./middleware/authenticate.ts";
+import { authenticate } from "./middleware/authenticate.ts";
+import { authorize } from "./middleware/authorize.ts";
 import { checkQuery, readBody } from "./middleware/body.ts";
 import { clientAddress } from "./middleware/client-address.ts";
 import { crossOrigin } from "./middleware/cors.ts";
@@ -28,9 +28,11 @@ import { dashboardPages, documentationPages } from "./ops/pages.ts";
 import { queueBoard } from "./ops/queue-board.ts";
 import { opsRoutes } from "./ops/routes.ts";
 import { reconcileRoutes } from "./reconcile/routes.ts";
-import { newApp, requireRole } from "./route.ts";
+import { newApp } from "./route.ts";
 import { searchRoutes } from "./search/routes.ts";
 import { statsRoutes } from "./stats/routes.ts";
+import { tokenRoutes } from "./tokens/routes.ts";
+import { linkRoutes, userRoutes } from "./users/routes.ts";
 import { vendorRoutes } from "./vendors/routes.ts";
 import { workspaceMemberRoutes } from "./workspaces/member-routes.ts";
 import { workspaceRoutes } from "./workspaces/routes.ts";
@@ -51,14 +53,9 @@ const routesBehindSignIn = [
   auditRoutes,
   statsRoutes,
   searchRoutes,
+  userRoutes,
+  tokenRoutes,
 ] as const;
-
-/** Auditors read. Asked here, once, so that no route can forget it. */
-function changesNeedAdmin(): MiddlewareHandler<Env> {
-  const asAdmin = requireRole("admin");
-  const isRead = (method: string) => method === "GET" || method === "HEAD";
-  return (c, next) => (isRead(c.req.method) || isClaim(c) ? next() : asAdmin(c, next));
-}
 
 /** The whole HTTP API with its documentation, health, and queue board. */
 export function createApp(deps: ApiDeps): OpenAPIHono<Env> {
@@ -92,10 +89,12 @@ export function createApp(deps: ApiDeps): OpenAPIHono<Env> {
     return c.json(document);
   });
 
-  for (const path of ["/auth/login", "/auth/session", "/claims/*"]) app.use(`${api}${path}`, readBody());
+  for (const path of ["/auth/login", "/auth/session", "/auth/links/*", "/claims/*"])
+    app.use(`${api}${path}`, readBody());
   app.route(api, loginRoutes(signIn, tokens, sessions));
+  app.route(api, linkRoutes(deps));
   app.route(api, claimRoutes(deps));
-  app.use(`${api}/*`, authenticate(deps, tokens, sessions), changesNeedAdmin(), readBody(), idempotency(deps));
+  app.use(`${api}/*`, authenticate(deps, tokens, sessions), authorize(deps), readBody(), idempotency(deps));
   app.route(api, authRoutes(deps, signIn, sessions));
   for (const routes of routesBehindSignIn) app.route(api, routes(deps));
 

@@ -2,6 +2,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import type { UserRole } from "@keygate/shared/contracts/auth";
 import type { JobId } from "@keygate/shared/contracts/ids";
 import { ProblemDetails } from "@keygate/shared/contracts/problems";
+import type { UserRow } from "@keygate/shared/db/users";
 import { KeyGateError } from "@keygate/shared/errors";
 import type { Context, MiddlewareHandler } from "hono";
 import type { ZodError, ZodType } from "zod";
@@ -19,10 +20,10 @@ type ProblemResponse = ReturnType<typeof problemResponse>;
 const descriptions = {
   400: "The request could not be read, or the e-mail is taken",
   401: "No access token, or one that is not valid",
-  403: "The role may not do this",
+  403: "The role, or the token's scopes, may not do this",
   404: "There is no such thing",
   409: "The state does not allow it",
-  410: "Taken already, or its time is over",
+  410: "Taken or used already, or its time is over",
   413: "The body is larger than 1 MiB",
   415: "The body is not application/json",
   422: "Not valid: one entry per field in `errors`",
@@ -102,15 +103,23 @@ export function newApp(): OpenAPIHono<Env> {
 
 const rank: Record<UserRole, number> = { auditor: 0, admin: 1, owner: 2 };
 
+/** The person who asks. @throws auth.forbidden for a service token. */
+export function personOf(c: Context<Env>): UserRow {
+  const { principal } = c.var;
+  if (principal.kind === "user") return principal.user;
+  throw new KeyGateError("auth.forbidden", { detail: "This is for people: no service token may do it." });
+}
+
 /**
- * Lets through who has at least this role. Every call that changes something needs `admin` anyway (see app.ts); a route
- * names a role only to ask for more.
+ * Lets through people who have at least this role. Every call that changes something needs `admin` anyway (see
+ * authorize.ts); a route names a role only to ask for more.
  */
 export function requireRole(role: UserRole): MiddlewareHandler<Env> {
   return async (c, next) => {
-    if (rank[c.var.user.role] < rank[role]) {
+    const user = personOf(c);
+    if (rank[user.role] < rank[role]) {
       throw new KeyGateError("auth.forbidden", {
-        detail: `This takes the role ${role}; you are signed in as ${c.var.user.role}.`,
+        detail: `This takes the role ${role}; you are signed in as ${user.role}.`,
       });
     }
     await next();

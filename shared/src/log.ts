@@ -13,6 +13,8 @@ const redacted = [
   "claim_token",
   "password",
   "access_token",
+  "token",
+  "one_time_link",
   "client_secret",
   "private_key",
   "privateKeyData",

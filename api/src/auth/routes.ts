@@ -7,13 +7,15 @@ import {
   PasswordChanged,
   SignedOut,
 } from "@keygate/shared/contracts/auth";
+import { TokenSelf } from "@keygate/shared/contracts/tokens";
+import type { ServiceTokenRow } from "@keygate/shared/db/service-tokens";
 import type { UserRow } from "@keygate/shared/db/users";
 import { KeyGateError } from "@keygate/shared/errors";
 import { Secret } from "@keygate/shared/secret";
-import type { z } from "zod";
+import { z } from "zod";
 import type { ApiDeps } from "../deps.ts";
 import type { Env } from "../env.ts";
-import { bearer, jsonAnswer, jsonBody, newApp, problemResponses } from "../route.ts";
+import { bearer, jsonAnswer, jsonBody, newApp, personOf, problemResponses } from "../route.ts";
 import type { AccessTokens } from "./access-tokens.ts";
 import { changePassword } from "./change-password.ts";
 import { endSession, isOurDashboard, startSession } from "./session.ts";
@@ -54,7 +56,7 @@ const me = createRoute({
   tags,
   summary: "Who the token belongs to",
   security: bearer,
-  responses: { 200: jsonAnswer(Me, "The user"), ...problemResponses() },
+  responses: { 200: jsonAnswer(z.union([Me, TokenSelf]), "The user, or the service token"), ...problemResponses() },
 });
 
 const password = createRoute({
@@ -72,6 +74,14 @@ const meOf = ({ id, email, role, created_at }: UserRow): z.infer<typeof Me> => (
   email,
   role,
   created_at: created_at.toISOString(),
+});
+
+const selfOf = ({ id, name, scopes, created_by, expires_at }: ServiceTokenRow): z.infer<typeof TokenSelf> => ({
+  id,
+  name,
+  scopes,
+  created_by,
+  expires_at: expires_at.toISOString(),
 });
 
 /** Signing in needs no token; mounted in front of the authentication. */
@@ -103,10 +113,14 @@ export function loginRoutes(signIn: SignIn, tokens: AccessTokens, sessions: Acce
 
 export function authRoutes(deps: ApiDeps, signIn: SignIn, sessions: AccessTokens): OpenAPIHono<Env> {
   return newApp()
-    .openapi(me, (c) => c.json(meOf(c.var.user), 200))
+    .openapi(me, (c) => {
+      const { principal } = c.var;
+      return c.json(principal.kind === "user" ? meOf(principal.user) : selfOf(principal.token), 200);
+    })
     .openapi(password, async (c) => {
       const { current_password, new_password } = c.req.valid("json");
-      const { user, actor } = c.var;
+      const user = personOf(c);
+      const { actor } = c.var;
       const given = { current: new Secret(current_password), next: new Secret(new_password) };
       const changed = await changePassword(deps, signIn, { user, actor, ...given });
       // Whoever changed it stays signed in here.

@@ -10,7 +10,6 @@ import {
 } from "@keygate/shared/contracts/jobs";
 import { ProvisionResult, RotateResult } from "@keygate/shared/contracts/keys";
 import { jobRows } from "@keygate/shared/db/jobs";
-import type { UserRow } from "@keygate/shared/db/users";
 import { must } from "@keygate/shared/errors";
 import { Secret } from "@keygate/shared/secret";
 import type { Context } from "hono";
@@ -18,7 +17,9 @@ import { z } from "zod";
 import type { ApiDeps } from "../deps.ts";
 import type { Env } from "../env.ts";
 import { atJob, noStore, provisionAnswer, rotateAnswer } from "../keys/issued-answer.ts";
+import type { Principal } from "../principal.ts";
 import { bearer, jsonAnswer, jsonBody, newApp, notFound, pageLink, problemResponses, requireRole } from "../route.ts";
+import { demandScope } from "../tokens/scopes.ts";
 import { claimKey } from "./claim-key.ts";
 import { giveInput } from "./give-input.ts";
 import { streamJobEvents } from "./job-events.ts";
@@ -144,12 +145,15 @@ export function jobRoutes(deps: ApiDeps): OpenAPIHono<Env> {
     .openapi(claim, async (c) => {
       const { claim_token: token, proof } = c.req.valid("json");
       // The one call that needs no bearer token: somebody may hold nothing but the claim token.
-      const user: UserRow | undefined = c.var.user;
-      if (user && token === undefined && proof === undefined) await requireRole("admin")(c, async () => {});
+      const principal: Principal | undefined = c.var.principal;
+      if (principal && token === undefined && proof === undefined) {
+        if (principal.kind === "token") await demandScope(deps, c, principal.token);
+        else await requireRole("admin")(c, async () => {});
+      }
       const claimed = await claimKey(deps, c.req.valid("param").id, {
         token: token === undefined ? null : new Secret(token),
         proof: proof === undefined ? null : new Secret(proof),
-        actor: user ? c.var.actor : null,
+        actor: principal ? c.var.actor : null,
         ipAddress: c.var.address,
         ...patienceOf(c),
       });

@@ -1,10 +1,16 @@
+import { serviceTokenPrefix } from "@keygate/shared/contracts/tokens";
+import { hashRandomToken } from "@keygate/shared/crypto/random-token";
+import type { Actor } from "@keygate/shared/db/audit";
+import { serviceTokenRows } from "@keygate/shared/db/service-tokens";
 import { userRows } from "@keygate/shared/db/users";
 import { KeyGateError } from "@keygate/shared/errors";
+import { Secret } from "@keygate/shared/secret";
 import type { Context, MiddlewareHandler } from "hono";
 import type { AccessTokens } from "../auth/access-tokens.ts";
 import { isOurDashboard, sessionToken } from "../auth/session.ts";
 import type { ApiDeps } from "../deps.ts";
 import type { Env } from "../env.ts";
+import type { Principal } from "../principal.ts";
 
 /**
  * Taking a key is open to whoever holds its claim token: developers have no account here. The verb itself asks for the
@@ -13,31 +19,45 @@ import type { Env } from "../env.ts";
 export const isClaim = (c: Context<Env>): boolean =>
   c.req.method === "POST" && /^\/api\/v1\/jobs\/[^/]+\/claim$/.test(c.req.path);
 
+function actorOf(principal: Principal, ipAddress: string | null): Actor {
+  if (principal.kind === "user") return { name: principal.user.email, id: principal.user.id, ipAddress };
+  return { name: `token:${principal.token.name}`, id: principal.token.id, ipAddress };
+}
+
 /**
- * Lets through who brings a valid bearer token or the dashboard's cookie, and sets `user` and `actor`. The user's row is
- * read for each request, so that deactivation and a new password end every token at once.
+ * Lets through who brings a valid access token, a service token or the dashboard's cookie, and sets `principal` and
+ * `actor`. The row behind it is read for each request, so that revoking, removal and a new password end it at once, in
+ * every process.
  *
  * A browser sends the cookie along whoever makes it ask, so with the cookie alone nothing is changed unless the request
  * shows that our own page sent it.
  */
 export function authenticate(deps: ApiDeps, tokens: AccessTokens, sessions: AccessTokens): MiddlewareHandler<Env> {
-  const userOf = async (by: AccessTokens, token: string) => {
+  const byAccessToken = async (by: AccessTokens, token: string): Promise<Principal | null> => {
     const claims = await by.verify(token);
     const user = claims && (await userRows(deps.db).find(claims.userId));
-    return user?.is_active && user.token_version === claims?.tokenVersion ? user : null;
+    return user?.is_active && user.token_version === claims?.tokenVersion ? { kind: "user", user } : null;
   };
-  const userOfHeader = async (header: string) => {
+  const byServiceToken = async (text: string, address: string | null): Promise<Principal | null> => {
+    const rows = serviceTokenRows(deps.db);
+    const token = await rows.findWorking(hashRandomToken(new Secret(text)));
+    if (!token) return null;
+    await rows.noteUse(token.id, address);
+    return { kind: "token", token };
+  };
+  const byHeader = async (header: string, address: string | null): Promise<Principal> => {
     const [scheme = "", token] = header.split(/\s+/);
     if (scheme.toLowerCase() !== "bearer" || !token) throw new KeyGateError("auth.required");
-    const user = await userOf(tokens, token);
-    if (!user) throw new KeyGateError("auth.invalid_token");
-    return user;
+    const isServiceToken = token.startsWith(serviceTokenPrefix);
+    const principal = isServiceToken ? await byServiceToken(token, address) : await byAccessToken(tokens, token);
+    if (!principal) throw new KeyGateError("auth.invalid_token");
+    return principal;
   };
-  const userOfCookie = async (c: Context<Env>) => {
+  const byCookie = async (c: Context<Env>): Promise<Principal | null> => {
     const token = sessionToken(c);
     const mayChange = c.req.method === "GET" || c.req.method === "HEAD" || isOurDashboard(c);
-    const user = token && mayChange ? await userOf(sessions, token) : null;
-    if (user || isClaim(c)) return user;
+    const principal = token && mayChange ? await byAccessToken(sessions, token) : null;
+    if (principal || isClaim(c)) return principal;
     if (token && !mayChange) {
       throw new KeyGateError("auth.forbidden", { detail: "The request did not come from KeyGate's own page." });
     }
@@ -46,10 +66,10 @@ export function authenticate(deps: ApiDeps, tokens: AccessTokens, sessions: Acce
 
   return async (c, next) => {
     const header = c.req.header("authorization")?.trim() ?? "";
-    const user = header === "" ? await userOfCookie(c) : await userOfHeader(header);
-    if (user) {
-      c.set("user", user);
-      c.set("actor", { name: user.email, id: user.id, ipAddress: c.var.address });
+    const principal = header === "" ? await byCookie(c) : await byHeader(header, c.var.address);
+    if (principal) {
+      c.set("principal", principal);
+      c.set("actor", actorOf(principal, c.var.address));
     }
     return next();
   };

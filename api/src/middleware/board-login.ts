@@ -46,13 +46,13 @@ async function userOfBasic(c: Context<Env>, { deps, signIn, tokens }: BoardLogin
   return user;
 }
 
-/** Asks for e-mail and password as browsers and curl know it (HTTP Basic), and sets `user`. */
+/** Asks for e-mail and password as browsers and curl know it (HTTP Basic), and sets `principal`. */
 export function boardLogin(login: BoardLogin): MiddlewareHandler<Env> {
   return async (c, next) => {
     try {
       const user = (await userOfCookie(c, login)) ?? (await userOfBasic(c, login));
       if (!user) throw new KeyGateError("auth.required");
-      c.set("user", user);
+      c.set("principal", { kind: "user", user });
     } catch (error) {
       if (!(error instanceof KeyGateError) || error.status !== 401) throw error;
       const challenge = { "WWW-Authenticate": 'Basic realm="KeyGate queues", charset="UTF-8"' };

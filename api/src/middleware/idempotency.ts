@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
+import type { Actor } from "@keygate/shared/db/audit";
 import { idempotencyRows, type StoredResponse } from "@keygate/shared/db/idempotency";
-import type { UserRow } from "@keygate/shared/db/users";
 import { KeyGateError } from "@keygate/shared/errors";
 import type { Context, MiddlewareHandler } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
@@ -14,6 +14,8 @@ const printable = /^[\x20-\x7e]{1,255}$/;
 const secretFields = new Map([
   ["api_key", null],
   ["claim_token", null],
+  ["token", null],
+  ["one_time_link", null],
   ["api_key_jwe", undefined],
   ["access_token", undefined],
 ]);
@@ -71,15 +73,15 @@ export function idempotency(deps: ApiDeps): MiddlewareHandler<Env> {
   return async (c, next) => {
     c.set("idempotency", null);
     const key = c.req.header("idempotency-key");
-    // A key is one user's own; a claim without a user happens once anyway.
-    const user: UserRow | undefined = c.var.user;
-    if (key === undefined || c.req.method !== "POST" || !user) return next();
+    // A key is one user's or token's own; a claim without either happens once anyway.
+    const by: Actor | undefined = c.var.actor;
+    if (key === undefined || c.req.method !== "POST" || !by) return next();
     if (!printable.test(key)) {
       throw new KeyGateError("request.invalid", {
         errors: [{ field: "Idempotency-Key", message: "Must be 1 to 255 printable ASCII characters" }],
       });
     }
-    const actor = user.id;
+    const actor = by.id;
     const hash = await hashOf(c);
     const earlier = await rows.take(actor, key, hash, lockSeconds);
     if (earlier && earlier.request_hash !== hash) throw new KeyGateError("idempotency.mismatch");

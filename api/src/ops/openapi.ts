@@ -1,10 +1,12 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Env } from "../env.ts";
+import { scopesFor } from "../tokens/scopes.ts";
 import { version } from "../version.ts";
 
 const description = `KeyGate gives each developer a real vendor key of their own, and takes it back.
 
-Sign in with \`POST /api/v1/auth/login\` and send the token as \`Authorization: Bearer …\`.
+Sign in with \`POST /api/v1/auth/login\` and send the token as \`Authorization: Bearer …\`. Programs send a **service token**
+(\`kg_…\`) instead: each call says which scope it takes.
 
 **Lists** return an array; the next page is in the \`Link\` header. **Errors** are problem details (RFC 9457) whose \`code\`
 is stable. **\`Idempotency-Key\`** on any POST makes repeating it safe for 24 hours. **Waiting**: calls that make a job wait
@@ -12,6 +14,8 @@ is stable. **\`Idempotency-Key\`** on any POST makes repeating it safe for 24 ho
 
 const tags = [
   ["Sign-in", "Access tokens"],
+  ["Users", "Who uses KeyGate itself: owners, admins, auditors"],
+  ["Service tokens", "What programs sign in with"],
   ["Vendors", "Admin credentials, and what each vendor enforces"],
   ["Developers", "Who may have keys"],
   ["Members", "The same people, under the name that existing clients use"],
@@ -90,6 +94,22 @@ function nameHeaders(document: Document): void {
   }
 }
 
+/** Which scopes a service token needs: any one of them. OpenAPI 3.1 lets every scheme name such roles. */
+function nameScopes(document: Document): void {
+  for (const [path, item] of Object.entries(document.paths ?? {})) {
+    for (const method of ["get", "post", "put", "patch", "delete"] as const) {
+      const operation = item[method];
+      const isGuarded = operation?.security?.some((one) => "bearer" in one);
+      if (!operation || !isGuarded || path.endsWith("/auth/me")) continue;
+      const scopes = scopesFor(method.toUpperCase(), path.replace(/^\/api\/v1/, ""));
+      const text = scopes
+        ? `Service tokens need the scope ${scopes.map((scope) => `\`${scope}\``).join(" or ")}.`
+        : "For people only: no service token may do it.";
+      operation.description = operation.description ? `${operation.description}\n\n${text}` : text;
+    }
+  }
+}
+
 /** The OpenAPI 3.1 document of an app, from the schemas that validate its requests. */
 export function openApiDocument(app: OpenAPIHono<Env>, publicUrl: string | null): Document {
   const made = app.getOpenAPI31Document({
@@ -107,5 +127,6 @@ export function openApiDocument(app: OpenAPIHono<Env>, publicUrl: string | null)
   const document = repair(made) as Document;
   markOptionalBodies(document);
   nameHeaders(document);
+  nameScopes(document);
   return document;
 }

@@ -9,6 +9,7 @@ import type { Env } from "../env.ts";
 import { type BoardLogin, boardLogin, sameSiteOnly } from "../middleware/board-login.ts";
 import { bodyLimitBytes } from "../middleware/body.ts";
 import { contentSecurityPolicy } from "../middleware/security-headers.ts";
+import { personOf } from "../route.ts";
 
 export const boardPath = "/queues";
 
@@ -40,7 +41,7 @@ export function queueBoard(queues: Queues, login: BoardLogin): Hono<Env> {
     sameSiteOnly(),
     bodyLimit({ maxSize: bodyLimitBytes }),
     async (c) => {
-      const board = c.var.user.role === "auditor" ? readOnly : full;
+      const board = personOf(c).role === "auditor" ? readOnly : full;
       const response = await board.fetch(c.req.raw, c.env);
       c.header("Content-Security-Policy", boardPolicy);
       return c.newResponse(response.body, response);

@@ -15,11 +15,11 @@ export const LoginResult = z
   .object({ access_token: z.string(), token_type: z.literal("bearer") })
   .meta({ id: "LoginResult" });
 
+/** Length is what counts; composition rules only make passwords worse (NIST SP 800-63B, 5.1.1.2). */
+export const NewPassword = z.string().min(12, { message: "Must be 12 characters or more" }).max(1024);
+
 export const ChangePassword = z
-  .strictObject({
-    current_password: z.string().min(1).max(1024),
-    new_password: z.string().min(12, { message: "Must be 12 characters or more" }).max(1024),
-  })
+  .strictObject({ current_password: z.string().min(1).max(1024), new_password: NewPassword })
   .meta({ id: "ChangePassword" });
 
 export const PasswordChanged = z.object({ status: z.literal("changed") }).meta({ id: "PasswordChanged" });

@@ -19,6 +19,7 @@ export const WorkspaceId = prefixedId("ws").brand<"WorkspaceId">();
 export const UserId = prefixedId("usr").brand<"UserId">();
 export const AuditEventId = prefixedId("evt").brand<"AuditEventId">();
 export const FindingId = prefixedId("fnd").brand<"FindingId">();
+export const ServiceTokenId = prefixedId("tok").brand<"ServiceTokenId">();
 
 export type DeveloperId = z.infer<typeof DeveloperId>;
 export type KeyId = z.infer<typeof KeyId>;
@@ -27,6 +28,7 @@ export type WorkspaceId = z.infer<typeof WorkspaceId>;
 export type UserId = z.infer<typeof UserId>;
 export type AuditEventId = z.infer<typeof AuditEventId>;
 export type FindingId = z.infer<typeof FindingId>;
+export type ServiceTokenId = z.infer<typeof ServiceTokenId>;
 
 export interface IdByPrefix {
   dev: DeveloperId;
@@ -36,4 +38,5 @@ export interface IdByPrefix {
   usr: UserId;
   evt: AuditEventId;
   fnd: FindingId;
+  tok: ServiceTokenId;
 }

@@ -38,6 +38,10 @@ const columns = [
   "created_at",
 ] as const;
 
+/** A service token's name can be used again once it is revoked; its id cannot. */
+const detailsOf = ({ actor, details }: AuditEntry): Record<string, unknown> =>
+  actor.id.startsWith("tok-") ? { ...details, token_id: actor.id } : details;
+
 /** Writes audit rows; called with the transaction of the change that they tell of: no audit, no change. */
 export async function writeAudit(tx: Db | Tx, entries: AuditEntry | readonly AuditEntry[]): Promise<void> {
   const list = Array.isArray(entries) ? (entries as readonly AuditEntry[]) : [entries as AuditEntry];
@@ -51,7 +55,7 @@ export async function writeAudit(tx: Db | Tx, entries: AuditEntry | readonly Aud
         actor: entry.actor.name,
         resource_type: entry.resourceType,
         resource_id: entry.resourceId,
-        details: json(entry.details),
+        details: json(detailsOf(entry)),
         ip_address: entry.actor.ipAddress,
       })),
     )

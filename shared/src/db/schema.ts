@@ -2,11 +2,22 @@ import type { ColumnType, Generated } from "kysely";
 import type { UserRole } from "../contracts/auth.ts";
 import type { PublicJwk } from "../contracts/common.ts";
 import type { DeveloperRole } from "../contracts/developers.ts";
-import type { AuditEventId, DeveloperId, FindingId, JobId, KeyId, UserId, WorkspaceId } from "../contracts/ids.ts";
+import type {
+  AuditEventId,
+  DeveloperId,
+  FindingId,
+  JobId,
+  KeyId,
+  ServiceTokenId,
+  UserId,
+  WorkspaceId,
+} from "../contracts/ids.ts";
 import type { JobKind, JobState } from "../contracts/jobs.ts";
 import type { Instructions, KeyStatus } from "../contracts/keys.ts";
 import type { LimitReport } from "../contracts/limits.ts";
 import type { FindingKind, SuggestedAction } from "../contracts/reconcile.ts";
+import type { Scope } from "../contracts/tokens.ts";
+import type { LinkPurpose } from "../contracts/users.ts";
 import type { VendorId } from "../contracts/vendors/registry.ts";
 import type { Sealed } from "../crypto/envelope.ts";
 
@@ -64,6 +75,31 @@ export interface Database {
     is_active: Generated<boolean>;
     token_version: Generated<number>;
     created_at: AtNow;
+    /** Null as long as an invitation was not followed. */
+    joined_at: AtOrNull;
+  };
+  user_links: {
+    user_id: UserId;
+    token_hash: string;
+    purpose: LinkPurpose;
+    created_by: string;
+    created_at: AtNow;
+    expires_at: At;
+  };
+  service_tokens: {
+    id: ServiceTokenId;
+    name: string;
+    token_hash: string;
+    hint: string;
+    scopes: Scope[];
+    created_by: string;
+    created_by_id: UserId;
+    created_at: AtNow;
+    expires_at: At;
+    last_used_at: AtOrNull;
+    last_used_address: string | null;
+    revoked_at: AtOrNull;
+    revoked_by: string | null;
   };
   login_throttles: { bucket: string; failures: number; window_ends_at: At };
   known_logins: { user_id: UserId; address: string; last_success_at: At };
