@@ -1,3 +1,4 @@
+import type { KeyId } from "@keygate/shared/contracts/ids";
 import { keyRows } from "@keygate/shared/db/keys";
 import { must } from "@keygate/shared/errors";
 import type { OpenAiBooks } from "@keygate/simulator/openai-books";
@@ -82,5 +83,33 @@ describe("what OpenAI is told", () => {
       [one, two].map(async ({ keyId }) => (await keyRows(world.deps.db).find(keyId))?.vendor_ref),
     );
     expect(refs[0]?.projectId).not.toBe(refs[1]?.projectId);
+  });
+
+  it("says revoked of a key whose project a person has archived, and undoes into one", async () => {
+    const archive = async (asked: { keyId: KeyId }) => {
+      const key = must(await keyRows(world.deps.db).find(asked.keyId), "key");
+      const project = must(
+        books().projects.find((candidate) => candidate.name === key.project_name),
+        "project",
+      );
+      const { adminKey, extra } = fixture.settings;
+      const answer = await fetch(`${extra.base_url}/organization/projects/${project.id}/archive`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${adminKey.reveal()}` },
+      });
+      expect(answer.status).toBe(200);
+    };
+    const asked = await world.provision();
+    await world.settle(asked.jobId, "succeeded");
+    await archive(asked);
+    await world.settle(await world.revoke(asked.keyId), "succeeded");
+    expect(await world.statusOf(asked.keyId)).toBe("revoked");
+
+    const old = await world.provision();
+    await world.settle(old.jobId, "succeeded");
+    await archive(old);
+    const successor = await world.rotate(old.keyId);
+    await world.settle(successor.jobId, "failed");
+    expect(await world.statusOf(successor.keyId)).toBe("failed");
   });
 });

@@ -166,8 +166,9 @@ const createServiceAccount: OpenAiStep = {
     return { serviceAccountId: account.id, keyId: account.keyId, issued };
   },
   async find({ client, key }, state) {
-    const accounts = (await client.listServiceAccounts(must(state.projectId, "projectId"))) ?? [];
-    const ours = accounts.find((account) => account.name === key.projectName);
+    const projectId = must(state.projectId, "projectId");
+    const accounts = await unlessArchived(client, projectId, () => client.listServiceAccounts(projectId));
+    const ours = accounts?.find((account) => account.name === key.projectName);
     return ours ? { serviceAccountId: ours.id } : null;
   },
   async undo({ client }, state) {
@@ -175,15 +176,27 @@ const createServiceAccount: OpenAiStep = {
   },
 };
 
-/** Deletes the account with all its keys. An archived project has no accounts, and says so with an error. */
-export async function removeServiceAccount(client: OpenAiClient, projectId: string, accountId: string): Promise<void> {
+/**
+ * An archived project has no accounts and no keys, and refuses to be asked for them or to have them deleted: whatever was
+ * to be ended there has ended. Any other refusal is one.
+ */
+export async function unlessArchived<T>(
+  client: OpenAiClient,
+  projectId: string,
+  work: () => Promise<T>,
+): Promise<T | null> {
   try {
-    await client.deleteServiceAccount(projectId, accountId);
+    return await work();
   } catch (error) {
     const isRefused = error instanceof KeyGateError && error.code === "vendor.refused";
-    const project = isRefused ? await client.getProject(projectId) : undefined;
-    if (!isRefused || (project && project.status !== "archived")) throw error;
+    if (isRefused && (await requireProject(client, projectId)).status === "archived") return null;
+    throw error;
   }
+}
+
+/** Deletes the account with all its keys. */
+export async function removeServiceAccount(client: OpenAiClient, projectId: string, accountId: string): Promise<void> {
+  await unlessArchived(client, projectId, () => client.deleteServiceAccount(projectId, accountId));
 }
 
 /** Reads the key back: owner and expiry must be what was asked for. */

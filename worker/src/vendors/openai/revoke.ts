@@ -1,7 +1,13 @@
 import { KeyGateError, must } from "@keygate/shared/errors";
 import { WaitForVendor } from "../../saga/wait.ts";
 import type { OpenAiClient } from "./client.ts";
-import { archiveAndConfirm, type OpenAiStep, removeServiceAccount, requireProject } from "./provision.ts";
+import {
+  archiveAndConfirm,
+  type OpenAiStep,
+  removeServiceAccount,
+  requireProject,
+  unlessArchived,
+} from "./provision.ts";
 
 const lookAgainMs = 1_000;
 
@@ -11,9 +17,11 @@ const deleteKey = (last: boolean): OpenAiStep => ({
   find: null,
   undo: null,
   async run({ client }, state) {
-    if (!state.keyId) return {};
+    const { keyId } = state;
+    if (!keyId) return {};
+    const projectId = must(state.projectId, "projectId");
     try {
-      await client.deleteApiKey(must(state.projectId, "projectId"), state.keyId);
+      await unlessArchived(client, projectId, () => client.deleteApiKey(projectId, keyId));
     } catch (error) {
       // Before October 2026 keys of service accounts could not be deleted by id; deleting the account does the same.
       if (!(last && error instanceof KeyGateError && error.code === "vendor.refused")) throw error;
@@ -52,16 +60,13 @@ const confirmKeyGone: OpenAiStep = {
   },
 };
 
-/** Whether the key is still there, by its id or in the list. An archived project has no keys, and may refuse to be asked. */
+/** Whether the key is still there, by its id or in the list. */
 async function isShown(client: OpenAiClient, projectId: string, keyId: string): Promise<boolean> {
-  try {
+  const shown = await unlessArchived(client, projectId, async () => {
     if (await client.getApiKey(projectId, keyId)) return true;
     return ((await client.listApiKeys(projectId)) ?? []).some((key) => key.id === keyId);
-  } catch (error) {
-    const isRefused = error instanceof KeyGateError && error.code === "vendor.refused";
-    if (isRefused && (await requireProject(client, projectId)).status === "archived") return false;
-    throw error;
-  }
+  });
+  return shown ?? false;
 }
 
 const archiveProject: OpenAiStep = {

@@ -1,5 +1,5 @@
 import { must } from "@keygate/shared/errors";
-import { expiresInSeconds, type OpenAiStep, verifyKey } from "./provision.ts";
+import { expiresInSeconds, type OpenAiStep, unlessArchived, verifyKey } from "./provision.ts";
 
 /** A second key on the same account: project, spend and limits stay. */
 const createSecondKey: OpenAiStep = {
@@ -14,12 +14,14 @@ const createSecondKey: OpenAiStep = {
     return { keyId: made.id, issued };
   },
   async find({ client, key }, state) {
-    const keys = (await client.listApiKeys(must(state.projectId, "projectId"))) ?? [];
-    const ours = keys.find((candidate) => candidate.name === keyNameFor(key));
+    const projectId = must(state.projectId, "projectId");
+    const keys = await unlessArchived(client, projectId, () => client.listApiKeys(projectId));
+    const ours = keys?.find((candidate) => candidate.name === keyNameFor(key));
     return ours ? { keyId: ours.id } : null;
   },
   async undo({ client }, state) {
-    await client.deleteApiKey(must(state.projectId, "projectId"), must(state.keyId, "keyId"));
+    const projectId = must(state.projectId, "projectId");
+    await unlessArchived(client, projectId, () => client.deleteApiKey(projectId, must(state.keyId, "keyId")));
   },
 };
 
