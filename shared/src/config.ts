@@ -84,7 +84,7 @@ export const Environment = z.object({
   CORS_ORIGINS: list.pipe(z.array(z.url({ protocol: /^https?$/ }).or(z.literal("*")))),
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
   HANDOFF_TTL_SECONDS: int(5, 86_400, 900),
-  WORKER_CONCURRENCY: int(2, 1000, 32),
+  WORKER_CONCURRENCY: int(2, 1000, 100),
   SHUTDOWN_GRACE_SECONDS: int(1, 600, 25),
   LEASE_SECONDS: int(2, 600, 30),
   SWEEP_INTERVAL_MS: int(100, 60_000, 2000),

@@ -45,6 +45,11 @@ export function createMemoryJournal(): MemoryJournal {
     async markUndone(name) {
       put(name, "undone");
     },
+    // Nothing is noted elsewhere: whoever asks looks at the row.
+    wishes: () => null,
+    noteSealedTo: () => {},
+    unwritten: () => null,
+    flush: async () => {},
     async reopen(names) {
       for (const name of names) if (entries.get(name)?.status === "done") put(name, "started");
     },

@@ -13,6 +13,8 @@ import { idAfter, type Page, pageById } from "./paging.ts";
 import type { Database, JobError, JobWaiting } from "./schema.ts";
 
 export type JobRow = Selectable<Database["jobs"]>;
+/** A job as its worker gets it; `is_first_try` when nobody had it before, so that no journal can exist. */
+export type LeasedJobRow = JobRow & { is_first_try: boolean };
 /** As much of a job as waiting callers look at. */
 export type JobGlance = Pick<
   JobRow,
@@ -207,7 +209,7 @@ export function jobRows(db: Db | Tx) {
      * Takes the job for one worker. Null when it is not due, already ended, or held by another worker whose lease
      * still runs.
      */
-    async lease(id: JobId, token: string, leaseSeconds: number): Promise<JobRow | null> {
+    async lease(id: JobId, token: string, leaseSeconds: number): Promise<LeasedJobRow | null> {
       const row = await db
         .updateTable("jobs")
         .set({
@@ -222,6 +224,7 @@ export function jobRows(db: Db | Tx) {
         .where("run_at", "<=", now)
         .where((where) => where.or([where("lease_until", "is", null), where("lease_until", "<=", now)]))
         .returning(columns)
+        .returning(sql<boolean>`started_at = now()`.as("is_first_try"))
         .executeTakeFirst();
       return row ?? null;
     },

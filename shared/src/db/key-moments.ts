@@ -84,7 +84,7 @@ export function keyMoments(db: Db) {
      */
     async issue(issue: {
       lease: Lease;
-      key: Pick<KeyRow, "id">;
+      keyId: KeyRow["id"];
       issued: IssuedKey;
       /** Whom the key was sealed for. */
       receiver: PublicJwk;
@@ -93,10 +93,10 @@ export function keyMoments(db: Db) {
       lastStep: { name: string; made: Record<string, unknown> };
       audit: { actor: Actor; details: Record<string, unknown> };
     }): Promise<boolean> {
-      const { lease, key, issued, audit, lastStep } = issue;
+      const { lease, keyId, issued, audit, lastStep } = issue;
       const { rows } = await sql`
         with held as (
-          select id from keys where id = ${key.id} and status in ('pending', 'active') for update),
+          select id from keys where id = ${keyId} and status in ('pending', 'active') for update),
         job as (
           update jobs set state = 'succeeded', error = null, waiting = null, sealed_input = null, lease_token = null,
             lease_until = null, finished_at = now(), claim_until = now() + make_interval(secs => ${issue.claimTtlSeconds})
@@ -112,7 +112,7 @@ export function keyMoments(db: Db) {
           update keys set status = 'active', hint = ${issued.hint}, fingerprints = ${[...issued.fingerprints]},
             vendor_ref = ${json(issued.vendorRef)}, limits = ${json(issued.limits)},
             instructions = ${issued.instructions && json(issued.instructions)}, activated_at = now()
-          from job where keys.id = ${key.id} returning keys.id),
+          from job where keys.id = ${keyId} returning keys.id),
         told as (
           insert into audit_events (id, action, actor, resource_type, resource_id, details, ip_address)
           select ${newId("evt")}::text, 'key.provision', ${audit.actor.name}::text, 'key', active.id,

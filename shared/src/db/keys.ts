@@ -71,6 +71,12 @@ export interface NewKey {
   vendorRef?: Record<string, unknown>;
 }
 
+/** As much of a vendor's configuration as says whether a connection is still the right one. */
+export interface SeenConfig {
+  version: number;
+  health: string;
+}
+
 export interface IssuedKey {
   hint: string;
   fingerprints: readonly string[];
@@ -128,6 +134,18 @@ export function keyRows(db: Db | Tx) {
 
     async find(id: KeyId): Promise<OwnedKeyRow | undefined> {
       return owned().where("keys.id", "=", id).executeTakeFirst();
+    },
+
+    /** The key for whoever works its job, and which configuration its vendor has right now. */
+    async findForJob(id: KeyId): Promise<(OwnedKeyRow & { seen: SeenConfig | null }) | undefined> {
+      const row = await owned()
+        .leftJoin("vendor_configs", "vendor_configs.vendor", "keys.vendor")
+        .select(["vendor_configs.version as config_version", "vendor_configs.health as config_health"])
+        .where("keys.id", "=", id)
+        .executeTakeFirst();
+      if (!row) return undefined;
+      const { config_version: version, config_health: health, ...key } = row;
+      return { ...key, seen: version === null || health === null ? null : { version, health } };
     },
 
     async lock(id: KeyId): Promise<KeyRow | undefined> {

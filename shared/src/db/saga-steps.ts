@@ -1,10 +1,17 @@
 import { sql } from "kysely";
+import type { PublicJwk } from "../contracts/common.ts";
 import type { JobId } from "../contracts/ids.ts";
 import { KeyGateError } from "../errors.ts";
 import { type Db, json, type Tx } from "./client.ts";
-import type { Lease } from "./jobs.ts";
+import { jobRows, type Lease } from "./jobs.ts";
 
 const columns = ["name", "position", "status", "made", "unsure_since", "started_at", "finished_at"] as const;
+
+/** What whoever asked for the job may have changed while it runs. */
+export interface JobWishes {
+  cancel_requested: boolean;
+  delivery_key: PublicJwk | null;
+}
 
 /**
  * The write-ahead journal of a job. Every write is fenced: it locks the job's row and checks that the writer still holds
@@ -12,10 +19,14 @@ const columns = ["name", "position", "status", "made", "unsure_since", "started_
  */
 export function sagaStepRows(db: Db | Tx) {
   const fence = (lease: Lease) =>
-    sql`select id from jobs where id = ${lease.jobId} and lease_token = ${lease.token} and lease_until > now() for update`;
+    sql`select id, cancel_requested, delivery_key from jobs where id = ${lease.jobId} and lease_token = ${lease.token} and lease_until > now() for update`;
 
-  const expectOne = (result: { rows: unknown[] }, lease: Lease) => {
-    if (result.rows.length !== 1) throw new KeyGateError("job.lease_lost", { facts: { jobId: lease.jobId } });
+  const expectOne = <T>({ rows }: { rows: T[] }, lease: Lease): T => {
+    const [row] = rows;
+    if (row === undefined || rows.length > 1) {
+      throw new KeyGateError("job.lease_lost", { facts: { jobId: lease.jobId } });
+    }
+    return row;
   };
 
   return {
@@ -35,17 +46,22 @@ export function sagaStepRows(db: Db | Tx) {
       expectOne(result, lease);
     },
 
-    /** Records what the step made, and in the same write that the next one starts: one commit instead of two. */
+    /**
+     * Records what the step made, and in the same write that the next one starts: one commit instead of two. So is the
+     * thumbprint of whom a key was sealed for. Returns what the job's row says now, which is asked before a key is made.
+     */
     async finish(
       lease: Lease,
       step: { name: string; made: Record<string, unknown> },
       next: { name: string; position: number; of: number } | null,
-    ): Promise<void> {
+      sealedTo: string | null = null,
+    ): Promise<JobWishes> {
       const done = sql`
         update saga_steps set status = 'done', made = ${json(step.made)}, finished_at = now(), unsure_since = null
         from held where job_id = held.id and name = ${step.name} returning saga_steps.name`;
+      if (!next && sealedTo !== null) await jobRows(db).recordSealedTo(lease, sealedTo);
       const result = next
-        ? await sql`
+        ? await sql<JobWishes>`
             with held as (${fence(lease)}),
             done as (${done}),
             started as (
@@ -56,10 +72,13 @@ export function sagaStepRows(db: Db | Tx) {
               returning name),
             shown as (
               update jobs set step = ${next.name}, step_number = ${next.position}, step_total = ${next.of}
+                ${sealedTo === null ? sql`` : sql`, sealed_to = ${sealedTo}`}
               from held where jobs.id = held.id returning jobs.id)
-            select name from done`.execute(db)
-        : await sql`with held as (${fence(lease)}) ${done}`.execute(db);
-      expectOne(result, lease);
+            select held.cancel_requested, held.delivery_key from done, held`.execute(db)
+        : await sql<JobWishes>`with held as (${fence(lease)}) ${done}, held.cancel_requested, held.delivery_key`.execute(
+            db,
+          );
+      return expectOne(result, lease);
     },
 
     /** The vendor surely did nothing: the step counts as never started. */

@@ -1,7 +1,8 @@
 import { thumbprintOf } from "@keygate/shared/crypto/sealing";
 import { writeAudit } from "@keygate/shared/db/audit";
 import { jobRows } from "@keygate/shared/db/jobs";
-import { keyRows } from "@keygate/shared/db/keys";
+import { keyMoments } from "@keygate/shared/db/key-moments";
+import { type IssuedKey, keyRows } from "@keygate/shared/db/keys";
 import type { JobError } from "@keygate/shared/db/schema";
 import { KeyGateError, must } from "@keygate/shared/errors";
 import { observeStep } from "../metrics.ts";
@@ -21,7 +22,7 @@ const deliveriesMax = 5;
  * undoes what was made. Repeatable at any point.
  */
 export async function deliverKey(ctx: JobContext): Promise<void> {
-  const work = await openSagaWork(ctx);
+  const work = await openSagaWork(ctx, true);
   if (ctx.job.state === "compensating" || ctx.job.state === "needs_attention") {
     await compensate(ctx, work);
     return;
@@ -64,7 +65,10 @@ async function runForward(ctx: JobContext, work: SagaWork): Promise<SagaState> {
     async checkpoint(step) {
       work.enter(step.name);
       // The last moment to stop before there is a key.
-      if (step.delivers && (await jobRows(deps.db).cancelRequested(lease))) throw cancelled(null);
+      if (!step.delivers) return;
+      // The write that noted the step a moment ago told it already.
+      const noted = work.journal.wishes();
+      if (noted ? noted.cancel_requested : await jobRows(deps.db).cancelRequested(lease)) throw cancelled(null);
     },
     onStep: (step, event, durationMs) => {
       observeStep(job.vendor, step, event, durationMs);
@@ -87,6 +91,8 @@ async function activate(ctx: JobContext, work: SagaWork, state: SagaState): Prom
   const { connection, saga } = work;
   const issued = must(state.issued, "what was noted about the key");
   const described = connection.vendor.describe(state, saga.key, connection.client);
+  if (await issueAtOnce(ctx, work, { ...issued, ...described })) return;
+  await work.journal.flush();
   await deps.db.transaction().execute(async (tx) => {
     const keys = keyRows(tx);
     const locked = must(await keys.lock(work.key.id), "the key's row");
@@ -113,15 +119,37 @@ async function activate(ctx: JobContext, work: SagaWork, state: SagaState): Prom
       resourceType: "key",
       resourceId: work.key.id,
       details: {
-        outcome: "succeeded",
-        job_id: job.id,
-        vendor: work.key.vendor,
-        developer_id: work.key.developer_id,
-        key_hint: issued.hint,
-        project_name: work.key.project_name,
+        ...issuedDetails(ctx, work, issued.hint),
         ...(locked.replaces_id ? { replaces: locked.replaces_id } : {}),
       },
     });
+  });
+}
+
+const issuedDetails = ({ job }: JobContext, { key }: SagaWork, hint: string) => ({
+  outcome: "succeeded" as const,
+  job_id: job.id,
+  vendor: key.vendor,
+  developer_id: key.developer_id,
+  key_hint: hint,
+  project_name: key.project_name,
+});
+
+/** A provision's end in one statement, its last step included. False when anything is in the way; nothing is done then. */
+async function issueAtOnce(ctx: JobContext, work: SagaWork, issued: IssuedKey): Promise<boolean> {
+  const { deps, job, lease } = ctx;
+  const receiver = work.journal.wishes()?.delivery_key;
+  const lastStep = work.journal.unwritten();
+  if (job.kind !== "provision" || !receiver || !lastStep || lastStep.sealedTo !== null) return false;
+  return keyMoments(deps.db).issue({
+    lease,
+    keyId: work.key.id,
+    issued,
+    receiver,
+    sealedTo: thumbprintOf(receiver),
+    claimTtlSeconds: deps.config.handoff.ttlSeconds,
+    lastStep,
+    audit: { actor: actorOf(job), details: issuedDetails(ctx, work, issued.hint) },
   });
 }
 

@@ -1,7 +1,7 @@
 import { fingerprintCandidates, fingerprintsOf, hintOf } from "@keygate/shared/crypto/fingerprint";
 import { sealTo, thumbprintOf } from "@keygate/shared/crypto/sealing";
 import { jobInputContext } from "@keygate/shared/db/job-inputs";
-import type { JobRow, Lease } from "@keygate/shared/db/jobs";
+import type { JobRow, Lease, LeasedJobRow } from "@keygate/shared/db/jobs";
 import { jobRows } from "@keygate/shared/db/jobs";
 import { type KeyRow, keyRows, type OwnedKeyRow } from "@keygate/shared/db/keys";
 import { must } from "@keygate/shared/errors";
@@ -14,7 +14,7 @@ import type { VendorConnection } from "../vendors/connections.ts";
 /** A job under work: its row, the lease that it is held by, and everything its saga needs. */
 export interface JobContext {
   deps: WorkerDeps;
-  job: JobRow;
+  job: JobRow & Partial<Pick<LeasedJobRow, "is_first_try">>;
   lease: Lease;
 }
 
@@ -31,12 +31,12 @@ export interface SagaWork {
 // Longer than the claim's own time, so that a key is never gone from the handoff before its claim has ended.
 const handoffSlackSeconds = 60;
 
-/** Loads what a job about a key needs. */
-export async function openSagaWork({ deps, job, lease }: JobContext): Promise<SagaWork> {
+/** Loads what a job about a key needs. `keepLast`: see the journal's `unwritten`. */
+export async function openSagaWork({ deps, job, lease }: JobContext, keepLast = false): Promise<SagaWork> {
   const keyId = must(job.key_id, "the job's key");
-  const key = must(await keyRows(deps.db).find(keyId), "the key's row");
-  const connection = await deps.vendors.connect(key.vendor);
-  const journal = await openJournal(deps.db, lease);
+  const { seen, ...key } = must(await keyRows(deps.db).findForJob(keyId), "the key's row");
+  const connection = await deps.vendors.connect(key.vendor, seen);
+  const journal = await openJournal(deps.db, lease, { isNew: job.is_first_try ?? false, keepLast });
   let current: string | null = null;
 
   const saga: SagaContext<unknown> = {
@@ -45,11 +45,12 @@ export async function openSagaWork({ deps, job, lease }: JobContext): Promise<Sa
     input: job.sealed_input ? deps.keyring.open(job.sealed_input, jobInputContext(job.id)) : null,
     now: deps.now,
     async deliver(secret) {
-      const receiver = must(await jobRows(deps.db).receiver(lease), "the receiver's public key");
+      const named = journal.wishes()?.delivery_key ?? (await jobRows(deps.db).receiver(lease));
+      const receiver = must(named, "the receiver's public key");
       const jwe = await sealTo(receiver, secret);
       requireLease();
       await deps.handoff.put(job.id, jwe, deps.config.handoff.ttlSeconds + handoffSlackSeconds);
-      await jobRows(deps.db).recordSealedTo(lease, thumbprintOf(receiver));
+      journal.noteSealedTo(thumbprintOf(receiver));
       return { hint: hintOf(secret), fingerprints: fingerprintsOf(secret, deps.keyring) };
     },
     async isTracked(what) {

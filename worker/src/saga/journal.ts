@@ -1,6 +1,6 @@
 import type { Db } from "@keygate/shared/db/client";
 import type { Lease } from "@keygate/shared/db/jobs";
-import { sagaStepRows } from "@keygate/shared/db/saga-steps";
+import { type JobWishes, sagaStepRows } from "@keygate/shared/db/saga-steps";
 
 type StepStatus = "started" | "done" | "undone";
 
@@ -11,7 +11,7 @@ export interface Journal {
   made(): Record<string, unknown>;
   start(step: { name: string; position: number; of: number }): Promise<void>;
   finish(
-    step: { name: string; made: Record<string, unknown> },
+    step: { name: string; made: Record<string, unknown>; isLast?: boolean },
     next: { name: string; position: number; of: number } | null,
   ): Promise<void>;
   forget(name: string): Promise<void>;
@@ -19,15 +19,40 @@ export interface Journal {
   markUnsure(name: string): Promise<number>;
   markUndone(name: string): Promise<void>;
   startedAt(name: string): Date | undefined;
+  /** What the job's row said when the running step was noted; null when nothing was noted in this try. */
+  wishes(): JobWishes | null;
+  /** Whom the running step sealed the key for: written down with what the step made. */
+  noteSealedTo(thumbprint: string): void;
+  /** The last step's result, when the journal was opened to keep it for the write that ends the job. */
+  unwritten(): Unwritten | null;
+  /** Writes it down for whoever ends the job otherwise. */
+  flush(): Promise<void>;
   /** Makes done steps count as started again. */
   reopen(names: readonly string[]): Promise<void>;
 }
 
-/** Reads a job's journal. The writes need the lease and fail with `job.lease_lost` without it. */
-export async function openJournal(db: Db, lease: Lease): Promise<Journal> {
+export interface Unwritten {
+  name: string;
+  made: Record<string, unknown>;
+  sealedTo: string | null;
+}
+
+/**
+ * Reads a job's journal. The writes need the lease and fail with `job.lease_lost` without it.
+ *
+ * @param options `isNew`: nobody had the job before, so there is nothing to read. `keepLast`: see `unwritten`.
+ */
+export async function openJournal(
+  db: Db,
+  lease: Lease,
+  options: { isNew?: boolean; keepLast?: boolean } = {},
+): Promise<Journal> {
   const rows = sagaStepRows(db);
+  let wishes: JobWishes | null = null;
+  let sealedTo: string | null = null;
+  let unwritten: Unwritten | null = null;
   const entries = new Map(
-    (await rows.list(lease.jobId)).map((row) => [
+    (options.isNew ? [] : await rows.list(lease.jobId)).map((row) => [
       row.name,
       { status: row.status as StepStatus, made: row.made, startedAt: row.started_at },
     ]),
@@ -43,8 +68,21 @@ export async function openJournal(db: Db, lease: Lease): Promise<Journal> {
       await rows.start(lease, step);
       put(step.name, "started");
     },
+    wishes: () => wishes,
+    noteSealedTo(thumbprint) {
+      sealedTo = thumbprint;
+    },
+    unwritten: () => unwritten,
+    async flush() {
+      if (!unwritten) return;
+      const { sealedTo: thumbprint, ...step } = unwritten;
+      wishes = await rows.finish(lease, step, null, thumbprint);
+      unwritten = null;
+    },
     async finish(step, next) {
-      await rows.finish(lease, step, next);
+      if (step.isLast && options.keepLast) unwritten = { name: step.name, made: step.made, sealedTo };
+      else wishes = await rows.finish(lease, step, next, sealedTo);
+      sealedTo = null;
       put(step.name, "done", step.made);
       if (next) put(next.name, "started");
     },
@@ -59,6 +97,9 @@ export async function openJournal(db: Db, lease: Lease): Promise<Journal> {
     },
     async reopen(names) {
       await rows.reopen(lease.jobId, names);
+      if (unwritten && names.includes(unwritten.name)) unwritten = null;
+      // Whoever reopens does so because the row has changed.
+      wishes = null;
       for (const name of names) if (entries.get(name)?.status === "done") put(name, "started");
     },
   };

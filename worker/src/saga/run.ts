@@ -85,7 +85,10 @@ export async function runSteps<Ctx, State extends object>(
     }
     const next = steps[index + 1];
     const untried = next && journal.statusOf(next.name) === undefined ? next : null;
-    await journal.finish({ name: step.name, made }, untried ? { name: untried.name, ...place(1) } : null);
+    await journal.finish(
+      { name: step.name, made, isLast: !next },
+      untried ? { name: untried.name, ...place(1) } : null,
+    );
     fresh = untried?.name ?? null;
     state = { ...state, ...made };
     options.onStep?.(step.name, event, Date.now() - begun);

@@ -2,6 +2,7 @@ import type { Config } from "@keygate/shared/config";
 import type { VendorId } from "@keygate/shared/contracts/vendors/registry";
 import type { Keyring } from "@keygate/shared/crypto/envelope";
 import type { Db } from "@keygate/shared/db/client";
+import type { SeenConfig } from "@keygate/shared/db/keys";
 import { vendorConfigRows } from "@keygate/shared/db/vendor-configs";
 import { KeyGateError } from "@keygate/shared/errors";
 import type { Log } from "@keygate/shared/log";
@@ -27,8 +28,11 @@ export interface PacedConnection extends VendorConnection {
 }
 
 export interface VendorConnections {
-  /** @throws `vendor.refused_us` when nothing is configured or the stored credential cannot be opened. */
-  connect(id: VendorId): Promise<VendorConnection>;
+  /**
+   * @param seen what the caller has just read of the vendor's configuration, so that it need not be read again.
+   * @throws `vendor.refused_us` when nothing is configured or the stored credential cannot be opened.
+   */
+  connect(id: VendorId, seen?: SeenConfig | null): Promise<VendorConnection>;
   /** The same vendor through the same limiter, for calls that stand back: see `withPace`. */
   connectPaced(id: VendorId): Promise<PacedConnection>;
   /** The vendor accepted us: health says so from now on. */
@@ -65,7 +69,12 @@ export function openConnections(deps: { db: Db; keyring: Keyring; config: Config
       },
     });
 
-  async function openFor(id: VendorId): Promise<Opened> {
+  async function openFor(id: VendorId, seen?: SeenConfig | null): Promise<Opened> {
+    const same = open.get(id);
+    if (same && same.version === seen?.version) {
+      same.health = seen.health;
+      return same;
+    }
     const row = await vendorConfigRows(db).find(id);
     if (!row) {
       throw new KeyGateError("vendor.refused_us", {
@@ -111,7 +120,7 @@ export function openConnections(deps: { db: Db; keyring: Keyring; config: Config
   }
 
   return {
-    connect: async (id) => (await openFor(id)).connection,
+    connect: async (id, seen) => (await openFor(id, seen)).connection,
     connectPaced: async (id) => (await openFor(id)).paced(),
     async reportHealthy(id) {
       refusedSince.delete(id);

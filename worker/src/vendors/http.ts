@@ -98,7 +98,8 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
     connect: { timeout: Math.min(10_000, options.timeoutMs) },
     headersTimeout: options.timeoutMs,
     bodyTimeout: options.timeoutMs,
-    connections: 64,
+    // More than a worker's places at a vendor, so that a call waits for the vendor and never for a connection.
+    connections: 128,
     // Below the idle time-outs that servers use, so that a call is rarely sent on a connection that is being closed.
     keepAliveTimeout: 3_000,
     maxResponseSize: replyBytesMax,
