@@ -22,6 +22,7 @@ import { idempotency } from "./middleware/idempotency.ts";
 import { onError, onMethodNotAllowed, onNotFound } from "./middleware/problem.ts";
 import { requestId } from "./middleware/request-id.ts";
 import { securityHeaders } from "./middleware/security-headers.ts";
+import { traceRequests } from "./middleware/trace-requests.ts";
 import { measureRequests } from "./ops/metrics.ts";
 import { openApiDocument } from "./ops/openapi.ts";
 import { dashboardPages, documentationPages } from "./ops/pages.ts";
@@ -75,6 +76,7 @@ export function createApp(deps: ApiDeps): OpenAPIHono<Env> {
     bearerFormat: "JWT",
   });
 
+  app.use(`${api}/*`, traceRequests());
   app.use(measureRequests(), requestId(deps.log), clientAddress(config.http.trustedProxies));
   app.use(...securityHeaders(config.http.publicUrl));
   app.use("/api/*", crossOrigin(config.http.corsOrigins));

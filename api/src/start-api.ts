@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { Server } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Config } from "@keygate/shared/config";
-import { vendorConfigRows } from "@keygate/shared/db/vendor-configs";
+import { requireSchema } from "@keygate/shared/db/schema-version";
 import { must } from "@keygate/shared/errors";
 import type { Log } from "@keygate/shared/log";
 import { adoptVendorsFromEnvironment } from "@keygate/shared/vendor-settings";
@@ -39,13 +39,13 @@ async function stopServing(server: Server, graceMs: number): Promise<void> {
 /**
  * Starts the API: vendors and first admin of the environment, then the server.
  *
- * @throws what keeps it from starting: no database, no tables, a port that is taken. Nothing stays open then.
+ * @throws what keeps it from starting: no database, one with another version's tables, a port that is taken. Nothing
+ * stays open then.
  */
 export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const deps = await openDeps(config, log);
   try {
-    // Asks for a table: without a database, or with one that was not migrated, there is nothing to serve.
-    await vendorConfigRows(deps.db).list();
+    await requireSchema(deps.db);
     await adoptVendorsFromEnvironment(deps.db, deps.keyring, config.vendors);
     await ensureFirstAdmin(deps.db, config.admin);
     // Without options for TLS or HTTP/2 this is a plain HTTP server.

@@ -17,7 +17,10 @@ export type Backend = "redis" | "postgres";
 export type ServerMode = Awaited<ReturnType<typeof startServerMode>>;
 
 /** KeyGate as it runs in server mode: processes of their own for API and workers, against a simulated OpenAI. */
-export async function startServerMode(backend: Backend, counts: { apis: number; workers: number }) {
+export async function startServerMode(
+  backend: Backend,
+  counts: { apis: number; workers: number; env?: Record<string, string> },
+) {
   const database = await createTestDatabase();
   const redis = backend === "redis" ? await createTestRedis({ private: true }) : null;
   const simulator = await startSimulator({ vendors: ["openai"] });
@@ -39,6 +42,7 @@ export async function startServerMode(backend: Backend, counts: { apis: number; 
     VENDOR_SETTLE_SECONDS: "0.3",
     SHUTDOWN_GRACE_SECONDS: "10",
     ...simulator.env,
+    ...counts.env,
   };
   const children: Child[] = [];
   const start = async (kind: "api" | "worker") => {

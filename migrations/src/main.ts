@@ -1,4 +1,4 @@
-import { migrateToLatest } from "./migrate.ts";
+import { DatabaseIsNewer, migrateToLatest } from "./migrate.ts";
 
 // This process reads one variable and nothing else of the configuration: it runs before anything else is set up.
 // biome-ignore lint/style/noProcessEnv: see above
@@ -11,6 +11,7 @@ try {
   await migrateToLatest(databaseUrl, (name) => console.log(`migrated ${name}`));
   console.log("The database is up to date.");
 } catch (error) {
-  console.error("The migration failed; nothing of the failing step was kept.", error);
+  if (error instanceof DatabaseIsNewer) console.error(error.message);
+  else console.error("The migration failed; nothing of it was kept.", error);
   process.exit(1);
 }

@@ -32,6 +32,10 @@ const meanings = {
   SIMULATED_VENDORS: "Vendors whose keys are marked as simulated. Set by the simulator; not for production.",
   METRICS_PORT: "Where `/metrics` and `/health` are served, without sign-in. Left out, nothing is served.",
   METRICS_HOST: "The address on which metrics are served. Never one that the internet reaches.",
+  OTEL_EXPORTER_OTLP_ENDPOINT:
+    "Where traces are sent by OTLP over HTTP, like `http://collector:4318`. Left out, nothing is traced.",
+  OTEL_EXPORTER_OTLP_HEADERS: "Headers for it, `name=value` separated by commas, values percent-encoded.",
+  OTEL_TRACES_SAMPLER_ARG: "The part of the traces that is kept, 0 to 1; a caller's own decision goes first.",
   RECONCILE_INTERVAL_MINUTES: "How often vendors are compared with the database; 0: only when somebody asks.",
   RECONCILE_CALLS_PER_MINUTE: "Calls that a comparison may make, per vendor: `openai=3,google_vertex=60`.",
   RECONCILE_REMOVE_UNKNOWN: "Whether what bears our mark but was never asked for here is removed.",

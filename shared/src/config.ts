@@ -5,6 +5,7 @@ import { VendorId, vendorContracts, vendorIds } from "./contracts/vendors/regist
 import type { VendorContract } from "./contracts/vendors/vendor-contract.ts";
 import { type ReconcileConfig, reconcileConfigOf, reconcileEnvironment } from "./reconcile-config.ts";
 import { Secret } from "./secret.ts";
+import type { TracingConfig } from "./tracing.ts";
 
 /** Words of which the values in samples, tutorials and jokes are made. A server that runs on one of them is an open door. */
 const wellKnown =
@@ -48,6 +49,15 @@ const proxy = z.string().refine(
   },
   { message: "must be addresses or networks like 10.0.0.0/8, separated by commas" },
 );
+
+const isHeaderList = (text: string) =>
+  text.split(",").every((pair) => {
+    try {
+      return /^\s*[\w-]+\s*=/.test(pair) && decodeURIComponent(pair) !== "";
+    } catch {
+      return false;
+    }
+  });
 
 const databaseUrl = z
   .string({ error: "is required, like postgres://user:password@host:5432/keygate" })
@@ -95,6 +105,13 @@ export const Environment = z.object({
   SIMULATED_VENDORS: list.pipe(z.array(VendorId)),
   METRICS_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
   METRICS_HOST: z.string().min(1).default("127.0.0.1"),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.url({ protocol: /^https?$/, error: "must be like http://collector:4318" }).optional(),
+  OTEL_EXPORTER_OTLP_HEADERS: z
+    .string()
+    .refine(isHeaderList, { message: "must be like name=value,other=value, values percent-encoded" })
+    .transform((text) => new Secret(text))
+    .optional(),
+  OTEL_TRACES_SAMPLER_ARG: z.coerce.number().min(0).max(1).default(1),
   ...reconcileEnvironment,
 });
 
@@ -134,6 +151,7 @@ export interface Config {
   readonly reconcile: ReconcileConfig;
   /** Null: nothing is served. */
   readonly metrics: { readonly port: number; readonly host: string } | null;
+  readonly tracing: TracingConfig;
   readonly vendors: Readonly<Partial<Record<VendorId, VendorEnvironment>>>;
 }
 
@@ -246,6 +264,13 @@ export function loadConfig(env: Env): Config {
     },
     reconcile: reconcileConfigOf(e),
     metrics: e.METRICS_PORT === undefined ? null : { port: e.METRICS_PORT, host: e.METRICS_HOST },
+    tracing: e.OTEL_EXPORTER_OTLP_ENDPOINT
+      ? {
+          endpoint: e.OTEL_EXPORTER_OTLP_ENDPOINT,
+          headers: e.OTEL_EXPORTER_OTLP_HEADERS ?? null,
+          sampleRatio: e.OTEL_TRACES_SAMPLER_ARG,
+        }
+      : null,
     vendors,
   };
 }

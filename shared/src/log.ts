@@ -1,4 +1,5 @@
 import pino, { type DestinationStream, type Logger } from "pino";
+import { traceIds } from "./tracing.ts";
 
 export type Log = Logger;
 
@@ -34,6 +35,7 @@ export function createLog(
       level: options.level,
       base: { app: options.name, pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
+      mixin: traceIds,
       redact: { paths: redacted.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: "[secret]" },
       serializers: { error: errorFacts, err: errorFacts },
     },

@@ -1,16 +1,31 @@
 import { loadConfigOrExit } from "@keygate/shared/config";
 import { createKeyring } from "@keygate/shared/crypto/envelope";
 import { openDatabase } from "@keygate/shared/db/client";
+import { requireSchema, SchemaMismatch } from "@keygate/shared/db/schema-version";
 import { createLog } from "@keygate/shared/log";
+import { startTracing } from "@keygate/shared/tracing";
 import { adoptVendorsFromEnvironment } from "@keygate/shared/vendor-settings";
+import root from "../../package.json" with { type: "json" };
 import { startWorker } from "./start-worker.ts";
 
 const config = loadConfigOrExit();
 const log = createLog({ level: config.logLevel, name: "worker" });
+const tracing = await startTracing(config.tracing, { name: "keygate-worker", version: root.version }, (error) =>
+  log.warn({ error }, "tracing.export_failed"),
+);
 
 const db = openDatabase({ url: config.databaseUrl, poolMax: 1, applicationName: "keygate-worker-start" });
-await adoptVendorsFromEnvironment(db, createKeyring(config.encryptionKeys), config.vendors);
-await db.destroy();
+try {
+  await requireSchema(db);
+  await adoptVendorsFromEnvironment(db, createKeyring(config.encryptionKeys), config.vendors);
+} catch (error) {
+  // What an operator can do something about is said in one line; anything else with all that is known of it.
+  if (!(error instanceof SchemaMismatch)) throw error;
+  console.error(error.message);
+  process.exit(1);
+} finally {
+  await db.destroy();
+}
 
 const worker = startWorker(config, log);
 log.info({ concurrency: config.worker.concurrency, queue: config.redisUrl ? "redis" : "postgres" }, "worker.started");
@@ -22,6 +37,7 @@ async function stop(reason: string): Promise<void> {
   isStopping = true;
   log.info({ reason }, "worker.stopping");
   await worker.close();
+  await tracing.close();
   log.info("worker.stopped");
   process.exit(0);
 }

@@ -7,6 +7,7 @@ import type { VendorId } from "../contracts/vendors/registry.ts";
 import type { Sealed } from "../crypto/envelope.ts";
 import { KeyGateError } from "../errors.ts";
 import { newId } from "../ids.ts";
+import { currentTraceParent } from "../tracing.ts";
 import type { Actor } from "./audit.ts";
 import { type Db, json, nowPlus, type Tx } from "./client.ts";
 import { idAfter, type Page, pageById } from "./paging.ts";
@@ -59,6 +60,7 @@ export const jobColumns = [
   "written_off_at",
   "written_off_by",
   "written_off_reason",
+  "traceparent",
 ] as const;
 
 const columns = jobColumns;
@@ -136,6 +138,7 @@ export function jobRows(db: Db | Tx) {
             ip_address: job.actor.ipAddress,
             delivery_key: job.delivery ? json(job.delivery.key) : null,
             delivery_is_callers: job.delivery?.isCallers ?? false,
+            traceparent: currentTraceParent(),
           })),
         )
         .returning(columns)

@@ -210,6 +210,8 @@ export interface Database {
     written_off_at: AtOrNull;
     written_off_by: string | null;
     written_off_reason: string | null;
+    /** W3C trace context of whoever asked for it. */
+    traceparent: string | null;
   };
   reconcile_runs: {
     id: Generated<number>;

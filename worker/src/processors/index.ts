@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import type { JobKind } from "@keygate/shared/contracts/jobs";
-import { delayInQueueMaxMs, jobRows, type Lease } from "@keygate/shared/db/jobs";
-import { must } from "@keygate/shared/errors";
+import { delayInQueueMaxMs, type JobRow, jobRows, type Lease } from "@keygate/shared/db/jobs";
+import { KeyGateError, must } from "@keygate/shared/errors";
 import type { EntryHandler } from "@keygate/shared/queue";
+import { type ActiveSpan, type SpanOptions, traced } from "@keygate/shared/tracing";
 import type { WorkerDeps } from "../deps.ts";
-import { createLeaseWatch, type LeaseWatch, thisMoment, underLease } from "../lease-watch.ts";
+import { createLeaseWatch, type LeaseWatch, type Moment, thisMoment, underLease } from "../lease-watch.ts";
 import { observeTry } from "../metrics.ts";
 import { checkVendor } from "./check-vendor.ts";
 import { deliverKey } from "./deliver-key.ts";
@@ -35,6 +36,8 @@ const handlers = {
 const urgentPriority = 2;
 /** How long an entry holds its place while it waits for one of the places of its sort. */
 const slotWaitMs = 250;
+/** Debt is tried for weeks: what shows traces gives up long before. */
+const traceLengthMaxMs = 3_600_000;
 
 /** Takes queue entries: leases the job's row, works it, and writes down what came of it. */
 export function createEntryHandler(deps: WorkerDeps): EntryHandler {
@@ -66,7 +69,31 @@ export async function workJob(deps: WorkerDeps, jobId: Parameters<EntryHandler>[
     const dueInMs = await jobs.dueInMs(jobId);
     return dueInMs === null ? "done" : { againInMs: dueInMs + 50 };
   }
-  const lease: Lease = { jobId, token };
+  return traced(`job ${job.kind}`, traceOf(job), (span) => workLeased(deps, job, { jobId, token }, asked, span));
+}
+
+/** A try goes on with the trace of whoever asked; one that comes hours later begins its own and points to that one. */
+function traceOf(job: JobRow): SpanOptions {
+  const ageMs = Date.now() - job.created_at.getTime();
+  const facts = {
+    "keygate.job_id": job.id,
+    "keygate.vendor": job.vendor,
+    "keygate.attempt": job.attempts + 1,
+    "messaging.system": "bullmq",
+  };
+  const isOneTrace = ageMs < traceLengthMaxMs;
+  return { kind: "consumer", facts, parent: isOneTrace ? job.traceparent : null, link: job.traceparent };
+}
+
+async function workLeased(
+  deps: WorkerDeps,
+  job: JobRow,
+  lease: Lease,
+  asked: Moment,
+  span: ActiveSpan,
+): Promise<EntryOutcome> {
+  const { jobId } = lease;
+  const { leaseSeconds } = deps.config.worker;
   const watch = createLeaseWatch(leaseSeconds * 1000, asked);
   const stopRenewing = keepRenewing(deps, lease, leaseSeconds, watch);
   const ctx: JobContext = { deps, job, lease };
@@ -79,6 +106,7 @@ export async function workJob(deps: WorkerDeps, jobId: Parameters<EntryHandler>[
     return "done";
   } catch (error) {
     observeTry(job, "failed", Date.now() - begun);
+    span.fail(error instanceof KeyGateError ? error.code : error instanceof Error ? error.name : "unknown");
     const outcome = await settleFailure(ctx, error);
     return outcome === "compensate" ? await underLease(watch, () => compensateNow(ctx)) : outcome;
   } finally {

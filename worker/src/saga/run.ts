@@ -1,6 +1,7 @@
 import { KeyGateError } from "@keygate/shared/errors";
 import type { Journal } from "./journal.ts";
 import type { Step } from "./step.ts";
+import { traceStep } from "./trace-step.ts";
 import { WaitForVendor } from "./wait.ts";
 
 export interface RunOptions<Ctx, State> {
@@ -43,7 +44,7 @@ export async function runSteps<Ctx, State extends object>(
   // The journal notes the next step in the same write that ends the one before; that one was not tried yet.
   let fresh: string | null = null;
 
-  for (const [index, step] of steps.entries()) {
+  for (const [index, step] of steps.map(traceStep).entries()) {
     if (journal.statusOf(step.name) === "done") continue;
     await options.checkpoint(step);
     const begun = Date.now();
@@ -108,7 +109,7 @@ export async function undoSteps<Ctx, State extends object>(
   options: Pick<RunOptions<Ctx, State>, "settleMs" | "onStep">,
 ): Promise<void> {
   const state: State = { ...initial, ...(journal.made() as Partial<State>) };
-  for (const step of steps.toReversed()) {
+  for (const step of steps.map(traceStep).toReversed()) {
     const status = journal.statusOf(step.name);
     if (status === undefined || status === "undone") continue;
     const begun = Date.now();

@@ -60,6 +60,7 @@ export function openConnections(deps: { db: Db; keyring: Keyring; config: Config
 
   const httpFor = (id: VendorId): VendorHttp =>
     createVendorHttp({
+      vendor: id,
       timeoutMs: config.vendorCalls.timeoutMs,
       limiter: createLimiter(throttleWindowMs),
       breaker: createBreaker(),

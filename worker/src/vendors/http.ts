@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { KeyGateError } from "@keygate/shared/errors";
+import { traced } from "@keygate/shared/tracing";
 import { Agent, errors, request } from "undici";
 import type { z } from "zod";
 import { requireLease } from "../lease-watch.ts";
@@ -78,6 +79,8 @@ export function retryAfterMsOf(headers: Record<string, string>, now = Date.now()
 }
 
 export interface VendorHttpOptions {
+  /** For traces. */
+  vendor?: string;
   timeoutMs: number;
   limiter: Limiter;
   breaker: Breaker;
@@ -163,6 +166,23 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
     return { status: reply.statusCode, headers, text: await reply.body.text() };
   }
 
+  // The vendor is not told of the trace: it is none of theirs. The address is left out for the ids in it.
+  function sendTraced<T>(call: VendorCall<T>): ReturnType<typeof send> {
+    const { method, endpoint, url } = call;
+    const facts = { "keygate.vendor": options.vendor, "http.request.method": method, "keygate.endpoint": endpoint };
+    const name = endpoint.startsWith(`${method} `) ? endpoint : `${method} ${endpoint}`;
+    return traced(
+      name,
+      { kind: "client", facts: { ...facts, "server.address": new URL(url).hostname } },
+      async (span) => {
+        const reply = await send(call);
+        span.set({ "http.response.status_code": reply.status });
+        if (reply.status >= 400) span.fail(String(reply.status));
+        return reply;
+      },
+    );
+  }
+
   const parse = (text: string): unknown => {
     try {
       return text === "" ? undefined : JSON.parse(text);
@@ -179,7 +199,7 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
       const begun = Date.now();
       let reply: Awaited<ReturnType<typeof send>>;
       try {
-        reply = await send(call);
+        reply = await sendTraced(call);
       } catch (cause) {
         options.breaker.onFailure();
         options.onHealth?.(false);

@@ -6,6 +6,7 @@ import {
   WorkloadIdentityCredential,
 } from "@azure/identity";
 import { KeyGateError } from "@keygate/shared/errors";
+import { traced } from "@keygate/shared/tracing";
 import { z } from "zod";
 import type { VendorHttp } from "../http.ts";
 import type { AzureSettings } from "./settings.ts";
@@ -35,7 +36,11 @@ export function createAzureTokens(settings: AzureSettings, { http, timeoutMs }: 
   async function ask(): Promise<string> {
     try {
       credential ??= makeCredential(settings);
-      const answer = await within(timeoutMs, credential.getToken(settings.tokenScope));
+      const asked = credential;
+      const facts = { "keygate.vendor": "azure_openai" };
+      const answer = await traced("POST token", { kind: "client", facts }, () =>
+        within(timeoutMs, asked.getToken(settings.tokenScope)),
+      );
       if (!answer) throw new Error("no token");
       newest = answer.token;
       return answer.token;

@@ -1,4 +1,5 @@
 import { KeyGateError } from "@keygate/shared/errors";
+import { traced } from "@keygate/shared/tracing";
 import {
   type AuthClient,
   AwsClient,
@@ -115,7 +116,9 @@ export function createTokenSource(credential: GoogleCredential, tokenUrl: string
         redirectTokens(made, tokenUrl);
         return made;
       });
-      const { token } = await (await client).getAccessToken();
+      const ready = await client;
+      const facts = { "keygate.vendor": "google_vertex", "server.address": new URL(tokenUrl).hostname };
+      const { token } = await traced("POST token", { kind: "client", facts }, () => ready.getAccessToken());
       if (!token) throw new Error("an answer without a token");
       latest = token;
       return token;

@@ -1,0 +1,86 @@
+import type { Secret } from "./secret.ts";
+
+/** Where spans are sent; null: nobody asked for traces, and nothing of OpenTelemetry is loaded. */
+export type TracingConfig = {
+  /** The OTLP/HTTP endpoint without its path, like `http://collector:4318`. */
+  readonly endpoint: string;
+  readonly headers: Secret | null;
+  /** Of the traces that begin here, the part that is kept: 0 to 1. */
+  readonly sampleRatio: number;
+} | null;
+
+/** Ids, names and numbers; never what a person typed, a body, or an address with an id in it. */
+export type SpanFacts = Readonly<Record<string, string | number | boolean | null | undefined>>;
+
+export interface SpanOptions {
+  kind: "server" | "client" | "producer" | "consumer" | "internal";
+  facts?: SpanFacts;
+  /** The W3C `traceparent` that this goes on from; left out, what runs around it is its parent. */
+  parent?: string | null | undefined;
+  /** The `traceparent` of something that lies too far back to be one trace with this. Begins a new one. */
+  link?: string | null | undefined;
+}
+
+export interface ActiveSpan {
+  set(facts: SpanFacts): void;
+  rename(name: string): void;
+  /** Marks it as failed; `type` is a code or a class of error, never a message. */
+  fail(type: string): void;
+}
+
+export interface Tracer {
+  run<T>(name: string, options: SpanOptions, work: (span: ActiveSpan) => Promise<T>): Promise<T>;
+  /** Of the span that runs here. */
+  ids(): { traceId: string; spanId: string; isSampled: boolean } | null;
+  close(): Promise<void>;
+}
+
+const noSpan: ActiveSpan = { set() {}, rename() {}, fail() {} };
+
+// One per process, as its metrics are: what is traced does not need to be handed a tracer through every function.
+let tracer: Tracer | null = null;
+
+/**
+ * Begins to trace when the configuration says so. Only then OpenTelemetry is loaded.
+ *
+ * @returns what sends the last spans and ends tracing; it never fails, and takes a few seconds at most.
+ */
+export async function startTracing(
+  config: TracingConfig,
+  service: { name: string; version: string },
+  onError: (error: unknown) => void,
+): Promise<{ close(): Promise<void> }> {
+  if (!config) return { close: async () => {} };
+  const { openTracer } = await import("./tracing-otel.ts");
+  const mine = openTracer(config, service, onError);
+  tracer = mine;
+  return {
+    async close() {
+      if (tracer === mine) tracer = null;
+      await mine.close().catch(onError);
+    },
+  };
+}
+
+/** Runs work inside a span; without tracing it just runs. A failure marks the span with its code and goes on. */
+export function traced<T>(name: string, options: SpanOptions, work: (span: ActiveSpan) => Promise<T>): Promise<T> {
+  return tracer ? tracer.run(name, options, work) : work(noSpan);
+}
+
+/** What a log line says about the trace that it belongs to. */
+export function traceIds(): { traceId?: string; spanId?: string } {
+  const ids = tracer?.ids();
+  return ids ? { traceId: ids.traceId, spanId: ids.spanId } : {};
+}
+
+const traceParent = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** A `traceparent` that can be one (W3C Trace Context, version 00), or null. */
+export const parseTraceParent = (text: string | null | undefined): string | null =>
+  text && traceParent.test(text) ? text : null;
+
+/** The `traceparent` of what runs here, to be kept in a job's row; null without tracing. */
+export function currentTraceParent(): string | null {
+  const ids = tracer?.ids();
+  return ids ? `00-${ids.traceId}-${ids.spanId}-${ids.isSampled ? "01" : "00"}` : null;
+}
