@@ -5,7 +5,7 @@ import type { VendorContract } from "@keygate/shared/contracts/vendors/vendor-co
 import { type Simulator, startSimulator, VENDOR_NAMES, type VendorName } from "@keygate/simulator/start";
 import { type Child, startChild } from "./child.ts";
 import { startPostgres } from "./postgres-server.ts";
-import { loadOrMakeSecrets } from "./secrets-file.ts";
+import { type EmbeddedSecrets, loadOrMakeSecrets } from "./secrets-file.ts";
 
 export interface StackOptions {
   /** Where data and secrets are kept. */
@@ -36,7 +36,7 @@ const root = resolve(import.meta.dirname, "../..");
 const stopGraceMs = 8_000;
 
 /** Vendors for which the environment names nothing, neither a credential nor an address. */
-function vendorsToSimulate(env: StackOptions["env"]): VendorName[] {
+export function vendorsToSimulate(env: StackOptions["env"]): VendorName[] {
   const isGiven = (id: VendorId) => {
     const { adminKey, orgId, extra }: VendorContract["environment"] = vendorContracts[id].environment;
     return [adminKey.variable, orgId, ...Object.values(extra)].some((name) => name && env[name]);
@@ -47,6 +47,30 @@ function vendorsToSimulate(env: StackOptions["env"]): VendorName[] {
 
 const defined = (env: StackOptions["env"]): Record<string, string> =>
   Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+
+/** What api and worker are started with: what was given goes before what was made up, and simulated vendors stand in last. */
+export function environmentFor(parts: {
+  given: StackOptions["env"];
+  secrets: EmbeddedSecrets;
+  simulator: Simulator;
+  simulated: readonly VendorName[];
+  databaseUrl: string;
+}): Record<string, string> {
+  const { secrets, simulator, simulated, databaseUrl } = parts;
+  return {
+    SECRET_KEY: secrets.secret_key,
+    ENCRYPTION_KEY: secrets.encryption_key,
+    ADMIN_EMAIL: secrets.admin_email,
+    ADMIN_PASSWORD: secrets.admin_password,
+    HOST: "127.0.0.1",
+    PORT: "8000",
+    SHUTDOWN_GRACE_SECONDS: "5",
+    ...defined(parts.given),
+    ...simulator.env,
+    SIMULATED_VENDORS: simulated.join(","),
+    DATABASE_URL: databaseUrl,
+  };
+}
 
 /** Starts PostgreSQL, the simulated vendors, a worker and the API, in this order; whatever fails, nothing stays behind. */
 export async function startStack(options: StackOptions): Promise<Stack> {
@@ -83,19 +107,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const simulator = await startSimulator({ vendors: simulated });
     closers.push(() => simulator.close());
 
-    const env: Record<string, string> = {
-      SECRET_KEY: secrets.secret_key,
-      ENCRYPTION_KEY: secrets.encryption_key,
-      ADMIN_EMAIL: secrets.admin_email,
-      ADMIN_PASSWORD: secrets.admin_password,
-      HOST: "127.0.0.1",
-      PORT: "8000",
-      SHUTDOWN_GRACE_SECONDS: "5",
-      ...given,
-      ...simulator.env,
-      SIMULATED_VENDORS: simulated.join(","),
-      DATABASE_URL: databaseUrl,
-    };
+    const env = environmentFor({ given, secrets, simulator, simulated, databaseUrl });
     const logDir = join(home, "logs");
     const start = async (name: string, script: string) => {
       const child = await startChild({ name, script: join(root, script), env, logDir });

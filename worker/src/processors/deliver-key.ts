@@ -159,8 +159,10 @@ async function compensate(ctx: JobContext, work: SagaWork): Promise<void> {
   const initial = job.kind === "rotate" ? predecessorState(work) : {};
   await undoSteps(steps, work.saga, initial, work.journal, {
     settleMs: work.connection.settleMs,
-    onStep: (step, event, durationMs) =>
-      deps.log.debug({ jobId: job.id, vendor: job.vendor, step, durationMs }, `saga.step_${event}`),
+    onStep: (step, event, durationMs) => {
+      observeStep(job.vendor, step, event, durationMs);
+      deps.log.debug({ jobId: job.id, vendor: job.vendor, step, durationMs }, `saga.step_${event}`);
+    },
   });
   await deps.handoff.drop(job.id);
   const isCancelled = job.error?.code === "job.cancelled";

@@ -4,6 +4,7 @@ import { type Actor, writeAudit } from "@keygate/shared/db/audit";
 import type { Tx } from "@keygate/shared/db/client";
 import { type JobRow, jobRows } from "@keygate/shared/db/jobs";
 import { type KeyRow, keyRows } from "@keygate/shared/db/keys";
+import { observeStep } from "../metrics.ts";
 import { runSteps } from "../saga/run.ts";
 import type { SagaState } from "../saga/step.ts";
 import { actorOf } from "./actor.ts";
@@ -40,6 +41,7 @@ export async function dismantle(ctx: JobContext): Promise<void> {
     await runSteps(work.connection.vendor.dismantle, work.saga, state, work.journal, {
       settleMs: work.connection.settleMs,
       checkpoint: async (step) => work.enter(step.name),
+      onStep: (step, event, durationMs) => observeStep(job.vendor, step, event, durationMs),
     });
   }
   await deps.db.transaction().execute(async (tx) => {

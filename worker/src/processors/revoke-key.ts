@@ -4,6 +4,7 @@ import { writeAudit } from "@keygate/shared/db/audit";
 import { jobRows } from "@keygate/shared/db/jobs";
 import { type KeyRow, keyRows } from "@keygate/shared/db/keys";
 import { must } from "@keygate/shared/errors";
+import { observeStep } from "../metrics.ts";
 import { runSteps } from "../saga/run.ts";
 import type { SagaState } from "../saga/step.ts";
 import { actorOf } from "./actor.ts";
@@ -32,8 +33,10 @@ export async function revokeKey(ctx: JobContext): Promise<void> {
   await runSteps(connection.vendor.revoke(last), saga, key.vendor_ref as SagaState, journal, {
     settleMs: connection.settleMs,
     checkpoint: async (step) => work.enter(step.name),
-    onStep: (step, event, durationMs) =>
-      deps.log.debug({ jobId: job.id, vendor: job.vendor, step, durationMs }, `saga.step_${event}`),
+    onStep: (step, event, durationMs) => {
+      observeStep(job.vendor, step, event, durationMs);
+      deps.log.debug({ jobId: job.id, vendor: job.vendor, step, durationMs }, `saga.step_${event}`);
+    },
   });
   // A key that nobody took may still lie in the handoff; it opens nothing now.
   const maker = await jobRows(deps.db).findMaker(key.id);

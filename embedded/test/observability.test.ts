@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -17,6 +18,7 @@ interface SentSpan {
   links: { traceId: string }[];
 }
 
+const root = resolve(import.meta.dirname, "../..");
 // The numbers that OTLP gives to kinds of spans, and to the status of one that failed.
 const [server, client, producer, consumer] = [2, 3, 4, 5];
 const failedStatus = 2;
@@ -76,7 +78,7 @@ async function startCollector() {
   };
 }
 
-describe("traces, as a collector receives them", () => {
+describe("traces and metrics, as collectors receive them", () => {
   let collector: Awaited<ReturnType<typeof startCollector>>;
   let mode: ServerMode;
 
@@ -86,6 +88,7 @@ describe("traces, as a collector receives them", () => {
       apis: 1,
       workers: 1,
       env: {
+        METRICS_PORT: "0",
         OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
         OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer%20${token}`,
       },
@@ -196,10 +199,39 @@ describe("traces, as a collector receives them", () => {
     );
     expect(failed.map((span) => span.name)).toContain("job provision");
   });
+
+  it("stand beside metrics: all that the dashboard and the alerts ask for is served, by labels that exist", async () => {
+    const [api] = mode.apis;
+    if (!api) throw new Error("one API was asked for");
+    const { body: keys } = await api.call("GET", "/api/v1/keys");
+    const revoked = await api.call("POST", `/api/v1/keys/${(keys as unknown as { id: string }[])[0]?.id}/revoke`);
+    expect(revoked.status).toBe(200);
+    const logs = (await mode.everythingKept()).filter((text) => /^(api|worker)-\d/.test(text));
+    const ports = logs.flatMap((text) => /"port":(\d+),"msg":"metrics.listening"/.exec(text)?.[1] ?? []);
+    expect(ports).toHaveLength(2);
+    const pages = await Promise.all(
+      ports.map(async (port) => await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()),
+    );
+    const served = new Map(
+      [...pages.join("\n").matchAll(/^(\w+)(?:\{(.*)\})? /gm)].map(([, name = "", labels = ""]) => [name, labels]),
+    );
+    const described = new Set([...pages.join("\n").matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name));
+    const asked = ["deploy/prometheus/alerts.yml", "deploy/grafana/keygate.json"]
+      .map((file) => readFileSync(resolve(root, file), "utf8"))
+      .join("\n");
+    const names = [...asked.matchAll(/\b(?:keygate|process|nodejs)_[a-z0-9_]+/g)].map(([name]) => name);
+    expect(new Set(names).size).toBeGreaterThan(15);
+    for (const name of names) expect(described, name).toContain(name.replace(/_(?:bucket|count|sum)$/, ""));
+    // What a vendor call, a step and a revocation leave, once there were some.
+    for (const name of ["keygate_vendor_call_seconds_count", "keygate_step_seconds_count", "keygate_job_tries_total"]) {
+      expect(served.get(name), name).toContain('vendor="openai"');
+    }
+    expect(pages.join("\n")).toMatch(/keygate_job_tries_total\{vendor="openai",kind="revoke",outcome="ended"\} 1/);
+    expect(pages.join("\n")).toMatch(/keygate_keys\{vendor="openai",status="revoked"\} 1/);
+  });
 });
 
 it("cost nothing when nobody asked for them: OpenTelemetry is not loaded", () => {
-  const root = resolve(import.meta.dirname, "../..");
   const script = (config: string) => `
     import { registerHooks } from "node:module";
     const seen = [];
