@@ -30,7 +30,7 @@ export async function openDeps(config: Config, log: Log): Promise<ApiDeps> {
   return {
     config,
     db,
-    queues: openQueues({ redisUrl: config.redisUrl, databaseUrl: config.databaseUrl }, onError("queue")),
+    queues: openQueues(config, onError("queue")),
     handoff: openHandoff(config.redisUrl, db, onError("handoff")),
     keyring: createKeyring(config.encryptionKeys),
     log,

@@ -97,7 +97,7 @@ async function untilHealthy(url: string): Promise<void> {
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void stop(0));
 
 try {
-  const given = { ...process.env, ...(values.port ? { PORT: values.port } : {}) };
+  const given: NodeJS.ProcessEnv = { ...process.env, ...(values.port ? { PORT: values.port } : {}) };
   const secrets = await loadOrMakeSecrets(home);
   let databaseUrl = given.DATABASE_URL;
   if (!databaseUrl) {
@@ -116,7 +116,8 @@ try {
   const simulated = vendorsToSimulate(given);
   const simulator = await startSimulator({ vendors: simulated });
   closers.push(() => simulator.close());
-  const env = { ...environmentFor({ given, secrets, simulator, simulated, databaseUrl }), SHUTDOWN_GRACE_SECONDS: "1" };
+  const parts = { given, secrets, simulator, simulated, databaseUrl };
+  const env: Record<string, string> = { ...environmentFor(parts), SHUTDOWN_GRACE_SECONDS: "1" };
   const api = `http://localhost:${env.PORT}`;
   if (!stopping) {
     const watch = (script: string) => ["--watch", "--watch-preserve-output", script];

@@ -19,10 +19,17 @@ export type ServerMode = Awaited<ReturnType<typeof startServerMode>>;
 /** KeyGate as it runs in server mode: processes of their own for API and workers, against a simulated OpenAI. */
 export async function startServerMode(
   backend: Backend,
-  counts: { apis: number; workers: number; env?: Record<string, string> },
+  counts: {
+    apis: number;
+    workers: number;
+    env?: Record<string, string>;
+    /** Servers of the caller's own, with the addresses in `env`; this one leads past whatever lies between. */
+    databaseUrl?: string;
+  },
 ) {
-  const database = await createTestDatabase();
-  const redis = backend === "redis" ? await createTestRedis({ private: true }) : null;
+  const given = counts.databaseUrl;
+  const database = given ? { url: given, drop: async () => {} } : await createTestDatabase();
+  const redis = backend === "redis" && !given ? await createTestRedis({ private: true }) : null;
   const simulator = await startSimulator({ vendors: ["openai"] });
   const logDir = await mkdtemp(join(tmpdir(), "keygate-test-logs-"));
   const admin = { email: "owner@acme.test", password: randomBytes(18).toString("base64url") };
@@ -53,19 +60,26 @@ export async function startServerMode(
   };
   const apis: ApiClient[] = [];
   const workers: Child[] = [];
+  const apiProcesses: Child[] = [];
   for (let index = 0; index < counts.workers; index++) workers.push(await start("worker"));
   for (let index = 0; index < counts.apis; index++) {
     const child = await start("api");
+    apiProcesses.push(child);
     apis.push(await signIn(`http://127.0.0.1:${child.ready.port}`, admin.email, admin.password));
   }
 
   return {
     apis,
+    apiProcesses,
     workers,
     openai: simulator.vendors.openai,
     adminKey: String(simulator.env.OPENAI_ADMIN_KEY),
     databaseUrl: database.url,
     startWorker: () => start("worker"),
+    async startApi() {
+      const child = await start("api");
+      return { child, client: await signIn(`http://127.0.0.1:${child.ready.port}`, admin.email, admin.password) };
+    },
     async flushRedis() {
       await redis?.server?.flush();
     },

@@ -1,8 +1,8 @@
 import { DatabaseIsNewer, migrateToLatest } from "./migrate.ts";
 
-// This process reads one variable and nothing else of the configuration: it runs before anything else is set up.
+// This process reads where the database is and nothing else of the configuration: it runs before anything else is set up.
 // biome-ignore lint/style/noProcessEnv: see above
-const databaseUrl = process.env.DATABASE_URL;
+const databaseUrl = process.env.DATABASE_DIRECT_URL || process.env.DATABASE_URL;
 if (!databaseUrl) {
   console.error("DATABASE_URL is not set. Example: DATABASE_URL=postgres://keygate:…@localhost:5432/keygate");
   process.exit(2);

@@ -8,6 +8,8 @@ type Name = keyof typeof Environment.shape;
 /** What each variable means. One without a line here does not compile. */
 const meanings = {
   DATABASE_URL: "Where PostgreSQL is: `postgres://user:password@host:5432/keygate`; `?sslmode=verify-full` for TLS.",
+  DATABASE_DIRECT_URL:
+    "The same database past PgBouncer, for what listens: the queue when there is no Redis. Only with a pooler.",
   REDIS_URL: "Where Redis or Valkey is, `rediss://` for TLS. Left out, the queue lives in PostgreSQL.",
   SECRET_KEY: "Signs access tokens. At least 32 characters. A new one signs everybody out.",
   ENCRYPTION_KEY: "Encrypts vendor credentials. A comma-separated list: the first encrypts, all decrypt.",

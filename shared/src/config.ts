@@ -66,6 +66,10 @@ const databaseUrl = z
 /** The variables that are not a vendor's own; what each means stands in `config-guide.ts`. */
 export const Environment = z.object({
   DATABASE_URL: databaseUrl,
+  DATABASE_DIRECT_URL: z
+    .string()
+    .refine((text) => /^postgres(ql)?:\/\//.test(text), { message: "must start with postgres://" })
+    .optional(),
   REDIS_URL: z
     .string()
     .refine((text) => /^rediss?:\/\//.test(text), { message: "must start with redis:// or rediss://" })
@@ -125,6 +129,8 @@ export interface VendorEnvironment {
 
 export interface Config {
   readonly databaseUrl: string;
+  /** Past a pooler, for what needs a session of its own; null: `databaseUrl` will do. */
+  readonly databaseDirectUrl: string | null;
   readonly databasePoolMax: number;
   readonly redisUrl: string | null;
   readonly secretKey: Secret;
@@ -233,6 +239,7 @@ export function loadConfig(env: Env): Config {
   if (!e || problems.length > 0) throw new ConfigError([...new Set(problems)]);
   return {
     databaseUrl: e.DATABASE_URL,
+    databaseDirectUrl: e.DATABASE_DIRECT_URL ?? null,
     databasePoolMax: e.DATABASE_POOL_MAX,
     redisUrl: e.REDIS_URL ?? null,
     secretKey: e.SECRET_KEY,

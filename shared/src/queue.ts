@@ -65,6 +65,8 @@ export interface QueueWorkers {
 export interface QueueConfig {
   redisUrl: string | null;
   databaseUrl: string;
+  /** Past a pooler: BullMQ listens, and needs a session of its own. */
+  databaseDirectUrl?: string | null;
 }
 
 type Connection = { redis: Redis } | { pool: pg.Pool };
@@ -83,7 +85,7 @@ function connect(config: QueueConfig, failFast: boolean, onError: (error: Error)
     return { redis };
   }
   const pool = new pg.Pool({
-    connectionString: config.databaseUrl,
+    connectionString: config.databaseDirectUrl ?? config.databaseUrl,
     max: poolMax,
     application_name: "keygate-queue",
     connectionTimeoutMillis: 10_000,

@@ -36,7 +36,7 @@ const names = (list: readonly string[]) => `${list.slice(0, 3).join(", ")}${list
 export async function requireSchema(db: Db, known: readonly string[] = knownMigrations()): Promise<void> {
   const applied = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db).then(
     ({ rows }) => rows.map(({ name }) => name),
-    (error: unknown) => {
+    (error: unknown): string[] => {
       if ((error as { code?: unknown } | null)?.code === undefinedTable) return [];
       throw error;
     },
