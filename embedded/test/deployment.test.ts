@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { configurationPage, variableNames } from "@keygate/shared/config-guide";
+import { configurationPage, secretVariableNames, variableNames } from "@keygate/shared/config-guide";
 import { Ajv } from "ajv";
 import { expect, test } from "vitest";
 import { parseAllDocuments, parse as parseYaml } from "yaml";
@@ -97,7 +97,16 @@ test("the chart's values fit its schema, which refuses secrets in the values and
   const image = { ...values().image, api: "registry.example/api", worker: "registry.example/worker" };
   expect(validate({ ...values(), image }), JSON.stringify(validate.errors)).toBe(true);
   expect(validate(values())).toBe(false);
-  expect(validate({ ...values(), image, config: { SECRET_KEY: "x" } })).toBe(false);
+  for (const name of [...secretVariableNames(), "LOG_LEVL", "METRICS_PORT"]) {
+    expect(validate({ ...values(), image, config: { [name]: "x" } }), name).toBe(false);
+  }
+  const others = [...known].filter((name) => !secretVariableNames().includes(name) && !fixed.includes(name));
+  for (const name of [...others, "NODE_EXTRA_CA_CERTS"]) {
+    expect(validate({ ...values(), image, config: { [name]: "x" } }), name).toBe(true);
+  }
+  expect(secretVariableNames()).toEqual(
+    expect.arrayContaining(["DATABASE_URL", "SECRET_KEY", "OPENAI_ADMIN_KEY", "AZURE_CLIENT_SECRET"]),
+  );
   expect(validate({ ...values(), image, unknown: 1 })).toBe(false);
 });
 

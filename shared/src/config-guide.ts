@@ -48,6 +48,28 @@ export function variableNames(): string[] {
   return [...Object.keys(Environment.shape), ...vendorIds.flatMap((id) => vendorVariables(id).map(({ name }) => name))];
 }
 
+/** Those whose values must never stand in a file of settings: they come from a vault or a Secret. */
+export function secretVariableNames(): string[] {
+  const ours = Object.keys(Environment.shape).filter((name) => /(_URL|_KEY|PASSWORD|HEADERS)$/.test(name));
+  const vendors = vendorIds.flatMap((id) => {
+    const { variable, isFile }: VendorContract["environment"]["adminKey"] = vendorContracts[id].environment.adminKey;
+    return isFile ? [] : [variable];
+  });
+  return [...ours.filter((name) => name !== "PUBLIC_URL"), ...vendors];
+}
+
+// Fixed by the chart, because its probes and services name these ports.
+const fixedByChart = ["PORT", "HOST", "METRICS_PORT", "METRICS_HOST"];
+/** What Node and the vendors' libraries read by themselves. */
+const readByOthers = ["NODE_EXTRA_CA_CERTS", "NODE_OPTIONS", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "TZ"];
+
+/** The names that the chart's `config` takes, as a pattern for its values' schema: a slip of the pen is refused. */
+export function chartConfigPattern(): string {
+  const refused = [...secretVariableNames(), ...fixedByChart];
+  const names = [...variableNames().filter((name) => !refused.includes(name)), ...readByOthers];
+  return `^(${names.join("|")})$`;
+}
+
 function vendorVariables(id: (typeof vendorIds)[number]): { name: string; sets: string }[] {
   const { adminKey, orgId, extra }: VendorContract["environment"] = vendorContracts[id].environment;
   return [
