@@ -70,6 +70,7 @@ function environment(simulator: Simulator): Record<string, string> {
     HOME,
     PORT: "0",
     ...simulator.env,
+    SIMULATED_VENDORS: vendors.join(","),
     // Simulated vendors have no rate limits to respect and no lists that lag for minutes.
     RECONCILE_CALLS_PER_MINUTE: able.map((name) => `${name}=60000`).join(","),
     VENDOR_SETTLE_SECONDS: "0.5",
@@ -219,7 +220,8 @@ try {
   const audit = await api.call("GET", "/api/v1/audit/verify");
   check(audit.body.ok === true, "the audit log is whole");
 } catch (error) {
-  check(false, `stopped: ${error instanceof Error ? error.message : String(error)}`);
+  const { message, cause } = error instanceof Error ? error : { message: String(error), cause: undefined };
+  check(false, `stopped: ${message}${cause instanceof Error ? ` (${cause.message})` : ""}`);
 } finally {
   await stack?.stop();
   await simulator?.close();

@@ -67,7 +67,8 @@ export function environmentFor(parts: {
     SHUTDOWN_GRACE_SECONDS: "5",
     ...defined(parts.given),
     ...simulator.env,
-    SIMULATED_VENDORS: simulated.join(","),
+    // Whoever runs the simulator elsewhere says so.
+    SIMULATED_VENDORS: [...simulated, parts.given.SIMULATED_VENDORS ?? ""].filter(Boolean).join(","),
     DATABASE_URL: databaseUrl,
   };
 }
