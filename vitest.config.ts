@@ -11,6 +11,7 @@ export default defineConfig({
           "**/node_modules/**",
           "embedded/test/images.test.ts",
           "embedded/test/server-mode-secured.test.ts",
+          "embedded/test/{dev,restore-drill}.test.ts",
           "worker/test/{anthropic,azure-openai,google-vertex}-faults.test.ts",
           "worker/test/reconcile-crowd.test.ts",
         ],
