@@ -16,6 +16,7 @@ import {
 import {
   type AnthropicWorld,
   hintOf,
+  isListed,
   type Key,
   KeyStatus,
   note,
@@ -54,6 +55,7 @@ export function listKeys(call: Call): unknown {
   const status = choiceOf(req, "status", ["active", "inactive", "archived", "expired"]);
   const createdBy = req.query.get("created_by_user_id");
   const isWanted = (key: Key) =>
+    isListed(key, sim) &&
     (workspaceId === null || key.workspaceId === workspaceId) &&
     (status === null || shownStatus(key, sim.now()) === status) &&
     (createdBy === null || key.createdByUserId === createdBy);

@@ -15,6 +15,7 @@ import {
 } from "./anthropic-http.ts";
 import {
   type AnthropicWorld,
+  isListed,
   newWorkspace,
   note,
   setStatus,
@@ -115,14 +116,17 @@ export function createWorkspace({ world, req, sim }: Call): unknown {
   return view(workspace);
 }
 
-export function listWorkspaces({ world, req }: Call): unknown {
+export function listWorkspaces({ world, req, sim }: Call): unknown {
   knownQuery(req, [...ID_PAGE_QUERY, "include_archived", "include_default", "ids[]"]);
   const ids = req.query.getAll("ids[]");
   if (ids.length > 100) throw mistake("ids: at most 100");
   const withArchived = flagOf(req, "include_archived");
   const withDefault = flagOf(req, "include_default");
-  const isWanted = ({ id, isDefault, archivedAt }: Workspace) =>
-    (withArchived || archivedAt === null) && (withDefault || !isDefault) && (ids.length === 0 || ids.includes(id));
+  const isWanted = (workspace: Workspace) =>
+    isListed(workspace, sim) &&
+    (withArchived || workspace.archivedAt === null) &&
+    (withDefault || !workspace.isDefault) &&
+    (ids.length === 0 || ids.includes(workspace.id));
   return pageById(req, world.workspaces.toReversed(), isWanted, view);
 }
 

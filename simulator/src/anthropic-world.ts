@@ -15,6 +15,8 @@ export const AnthropicSettings = z.strictObject({
   organization_keys_max: z.int().min(1).nullable().default(null),
   /** How long a key goes on as before after its status changed; the real time is not published. */
   key_status_delay_ms: z.int().min(0).default(0),
+  /** How long workspaces and keys take to appear on lists after they were made; nothing is published about it. */
+  list_lag_ms: z.int().min(0).default(0),
   /** How long a workspace's rate limit takes to act: "within about an hour". */
   rate_limit_delay_ms: z.int().min(0).default(3_600_000),
   /** Calls of the Admin API; above it 429 with `retry-after`. The real number is not published. */
@@ -25,6 +27,10 @@ export const AnthropicSettings = z.strictObject({
 export type AnthropicSettings = z.output<typeof AnthropicSettings>;
 
 export const settingsOf = (sim: SimContext): AnthropicSettings => AnthropicSettings.parse(sim.settings);
+
+/** Whether a list shows yet what was made at that time. */
+export const isListed = ({ createdAt }: { createdAt: number }, sim: SimContext): boolean =>
+  createdAt + settingsOf(sim).list_lag_ms <= sim.now();
 
 export const KeyStatus = z.enum(["active", "inactive", "archived"]);
 export type KeyStatus = z.output<typeof KeyStatus>;

@@ -77,7 +77,7 @@ describe("Anthropic's client", () => {
     };
     const client = createAnthropicClient({
       ...{ http, baseUrl: "https://vendor.test/v1", adminKey: new Secret("admin"), orgId: null },
-      ...{ adminKeyExpiresOn: null, simulated: false },
+      ...{ adminKeyExpiresOn: null, settleMs: 0, simulated: false },
     });
     const { identify, connection: _connection, ...adminCalls } = client;
     for (const make of Object.values(adminCalls) as ((...args: unknown[]) => Promise<unknown>)[]) {

@@ -60,6 +60,7 @@ export async function startWorld(vendorSettings: Record<string, unknown> = {}) {
     };
     const journal = createMemoryJournal();
     const delivered: string[] = [];
+    let missedAt: number | null = null;
     const contextWith = (input: string | null): SagaContext<unknown> => ({
       client: using,
       key,
@@ -74,6 +75,10 @@ export async function startWorld(vendorSettings: Record<string, unknown> = {}) {
         return owner !== undefined && owner !== key.id;
       },
       stepAgeMs: async () => 0,
+      unsureMs: async () => {
+        missedAt ??= server.now();
+        return server.now() - missedAt;
+      },
       now: () => new Date(server.now()),
     });
     const stepsOf = (name: Steps) => {

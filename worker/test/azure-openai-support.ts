@@ -77,6 +77,7 @@ export async function startWorld(vendorSettings: Record<string, unknown> = {}) {
       },
       isTracked: async () => false,
       stepAgeMs: async () => arm.now() - (entered.get(current) ?? arm.now()),
+      unsureMs: async () => arm.now() - (entered.get(current) ?? arm.now()),
       now: () => new Date(arm.now()),
     };
     const runOptions = {

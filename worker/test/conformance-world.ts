@@ -86,6 +86,7 @@ export async function openWorld({ vendor, fixture: { start }, settings = {} }: C
       doom.isDead = false;
       const http = createVendorHttp({ timeoutMs, limiter: createLimiter(10), breaker: createBreaker() });
       let entered = main.now();
+      let running = "";
       const client = vendor.connect(fixture.settings, { http: mortalHttp(http, doom), timeoutMs, settleMs });
       const ctx: SagaContext<unknown> = {
         client,
@@ -103,9 +104,11 @@ export async function openWorld({ vendor, fixture: { start }, settings = {} }: C
           return owner !== undefined && owner !== key.id;
         },
         stepAgeMs: async () => main.now() - entered,
+        unsureMs: () => journal.markUnsure(running),
         now: () => new Date(main.now()),
       };
       const enter = (step: string) => {
+        running = step;
         entered = ages.get(step) ?? main.now();
         ages.set(step, entered);
       };

@@ -92,6 +92,7 @@ export async function startWorld(vendorSettings: Record<string, unknown> = {}, o
       },
       isTracked: async () => false,
       stepAgeMs: async () => google.main.now() - begunAt,
+      unsureMs: async () => google.main.now() - begunAt,
       now: () => new Date(google.main.now()),
     };
     const once: Job["once"] = (saga, initial = {}) => runSteps(stepsOf(saga), context, initial, journal, runOptions);

@@ -465,13 +465,22 @@ export function jobRows(db: Db | Tx) {
 
     /** Gives a waiting job what it waits for. */
     async giveInput(id: JobId, input: Sealed): Promise<JobRow | undefined> {
-      return db
+      const row = await db
         .updateTable("jobs")
         .set({ sealed_input: json(input), state: "queued", run_at: now, enqueued_at: now })
         .where("id", "=", id)
         .where("state", "=", "waiting_for_input")
         .returning(columns)
         .executeTakeFirst();
+      if (!row) return undefined;
+      // What an earlier input was looked for in vain says nothing about this one.
+      await db
+        .updateTable("saga_steps")
+        .set({ unsure_since: null })
+        .where("job_id", "=", id)
+        .where("status", "=", "started")
+        .execute();
+      return row;
     },
 
     /** The newest provision or rotation that makes or made this key. */

@@ -65,6 +65,7 @@ export async function openSagaWork({ deps, job, lease }: JobContext, keepLast = 
       const since = current ? journal.startedAt(current) : undefined;
       return since ? Date.now() - since.getTime() : 0;
     },
+    unsureMs: async () => journal.markUnsure(must(current, "the running step")),
   };
   return {
     key,

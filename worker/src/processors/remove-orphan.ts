@@ -103,6 +103,9 @@ function contextFor(
       const began = stepBegan();
       return began ? Date.now() - began.getTime() : 0;
     },
+    unsureMs: async () => {
+      throw new Error("a removal waits for nothing that was made");
+    },
     now: deps.now,
   };
 }

@@ -18,6 +18,8 @@ export interface SagaContext<Client> {
   isTracked(what: { secret: Secret } | { vendorKeyId: string }): Promise<boolean>;
   /** Milliseconds since the running step was first started. */
   stepAgeMs(): Promise<number>;
+  /** Milliseconds since the running step first asked this, which it does when it misses what should be on a list. */
+  unsureMs(): Promise<number>;
   now(): Date;
 }
 

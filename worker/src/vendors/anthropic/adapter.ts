@@ -14,6 +14,9 @@ import { dismantle, revoke } from "./revoke.ts";
 import { rotate } from "./rotate.ts";
 import type { AnthropicState } from "./state.ts";
 
+// Nothing is published about lists that lag; the same caution as for other vendors.
+const settleMs = 10_000;
+
 function limitsOf(state: AnthropicState, key: SagaKey): LimitReport[] {
   const rates = state.rateLimits ?? [];
   const lowest = rates.length > 0 ? Math.min(...rates.map((rate) => rate.requestsPerMinute)) : null;
@@ -37,7 +40,9 @@ function limitsOf(state: AnthropicState, key: SagaKey): LimitReport[] {
         : {
             effective: microsToDollars(state.spendLimitMicros),
             enforcedBy: "vendor",
-            note: "Set by KeyGate and confirmed by Anthropic.",
+            note: state.spendLimitCurrency
+              ? `Set by KeyGate and confirmed by Anthropic, which bills this organization in ${state.spendLimitCurrency}: the number counts in that currency, not in US dollars.`
+              : "Set by KeyGate and confirmed by Anthropic.",
           },
     rate_limit: {
       effective: lowest,
@@ -69,12 +74,20 @@ function describe(state: AnthropicState, key: SagaKey, client: AnthropicClient):
   };
 }
 
+/**
+ * The official packages read the same variable without the version and add it themselves; an address that is nothing but
+ * a host is meant like that.
+ */
+function apiAddressOf(text: string): string {
+  const address = text.replace(/\/+$/, "");
+  return new URL(address).pathname === "/" ? `${address}/v1` : address;
+}
+
 /** Anthropic: a workspace of its own for each developer key; the key itself is made by a person in the Console. */
 export const anthropic = defineVendor<AnthropicClient, AnthropicState>({
   id: "anthropic",
-  // Nothing is published about lists that lag; the same caution as for other vendors.
-  settleMs: 10_000,
-  connect(settings, { http }) {
+  settleMs,
+  connect(settings, { http, ...deps }) {
     const { adminKey, orgId, simulated } = settings;
     if (adminKey.reveal() === "") {
       throw new KeyGateError("vendor.refused_us", { detail: "No Admin key is configured." });
@@ -85,9 +98,12 @@ export const anthropic = defineVendor<AnthropicClient, AnthropicState>({
       });
     }
     const { base_url, admin_key_expires_on } = contract.extraConfig.parse(settings.extra);
-    const baseUrl = (base_url ?? "https://api.anthropic.com/v1").replace(/\/+$/, "");
+    const baseUrl = apiAddressOf(base_url ?? "https://api.anthropic.com/v1");
     const adminKeyExpiresOn = admin_key_expires_on ?? null;
-    return createAnthropicClient({ http, baseUrl, adminKey, orgId, adminKeyExpiresOn, simulated });
+    return createAnthropicClient({
+      ...{ http, baseUrl, adminKey, orgId, adminKeyExpiresOn, simulated },
+      settleMs: deps.settleMs ?? settleMs,
+    });
   },
   check,
   provision,

@@ -45,10 +45,15 @@ const RateLimit = z.object({
 const WorkspaceRateLimit = RateLimit.omit({ id: true }).extend({
   limits: z.array(z.object({ type: z.string(), value: z.number().nullish(), org_limit: z.number().nullish() })),
 });
-// Amounts are strings of cents, some with decimals.
+// Amounts are strings of cents, some with decimals; null where a scope is listed that has no cap of its own.
 const SpendLimit = z.object({
   id: z.string(),
-  amount: z.string().regex(/^\d+(\.\d+)?$/),
+  amount: z
+    .string()
+    .regex(/^\d+(\.\d+)?$/)
+    .nullish(),
+  currency: z.string().nullish(),
+  period: z.string().nullish(),
   scope: z.object({ type: z.string(), workspace_id: z.string().nullish() }),
 });
 const User = z.object({ id: z.string(), email: z.string(), role: z.string().nullish() });
@@ -56,6 +61,7 @@ const User = z.object({ id: z.string(), email: z.string(), role: z.string().null
 export type AnthropicWorkspace = z.infer<typeof Workspace>;
 export type AnthropicApiKey = z.infer<typeof ApiKey>;
 export type AnthropicRateLimit = z.infer<typeof RateLimit>;
+export type AnthropicSpendLimit = z.infer<typeof SpendLimit>;
 
 export interface AnthropicConnection {
   http: VendorHttp;
@@ -64,6 +70,8 @@ export interface AnthropicConnection {
   /** The organization that the operator expects the Admin key to belong to. */
   orgId: string | null;
   adminKeyExpiresOn: string | null;
+  /** How long the lists may lag behind their writes. */
+  settleMs: number;
   simulated: boolean;
 }
 
@@ -112,11 +120,13 @@ export function createAnthropicClient(connection: AnthropicConnection) {
       const search = new URLSearchParams({ ...query, limit: pageSize, ...(after ? { after_id: after } : {}) });
       const answer: z.infer<typeof Page> = await call("GET", `${path}?${search}`, path.slice(1), Page);
       items.push(...answer.data);
+      if (!answer.has_more) return items;
       const next: string | null = answer.last_id ?? answer.data.at(-1)?.id ?? null;
-      if (!answer.has_more || next === null || next === after) return items;
+      // Half a list must not pass for the whole: what is not on it would count as not there.
+      if (next === null || next === after) throw endless(path.slice(1));
       after = next;
     }
-    throw endless(path);
+    throw endless(path.slice(1));
   }
 
   /** Lists that page by a cursor. It is bound to the filters, and a page with a cursor may be empty. */
@@ -136,7 +146,8 @@ export function createAnthropicClient(connection: AnthropicConnection) {
       });
       items.push(...answer.data);
       const next: string | null = answer.next_page ?? null;
-      if (next === null || next === cursor) return items;
+      if (next === null) return items;
+      if (next === cursor) throw endless(endpoint);
       cursor = next;
     }
     throw endless(endpoint);
@@ -228,6 +239,6 @@ export function createAnthropicClient(connection: AnthropicConnection) {
 
 const endless = (endpoint: string) =>
   new KeyGateError("vendor.unexpected", {
-    detail: `Anthropic's list did not end within ${pagesMax} pages.`,
+    detail: `Anthropic's list did not end within ${pagesMax} pages, or did not say how it goes on.`,
     facts: { endpoint },
   });

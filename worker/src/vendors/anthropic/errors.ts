@@ -2,11 +2,15 @@ import { KeyGateError } from "@keygate/shared/errors";
 import { z } from "zod";
 import { retryAfterMsOf, type VendorRefusal } from "../http.ts";
 
+// Read leniently: a member that is absent or of another shape must not hide the others.
 const Envelope = z.object({
   error: z.object({
-    type: z.string(),
-    message: z.string(),
-    details: z.object({ error_code: z.string().nullish() }).nullish(),
+    type: z.string().nullish().catch(null),
+    message: z.string().nullish().catch(null),
+    details: z
+      .object({ error_code: z.string().nullish().catch(null) })
+      .nullish()
+      .catch(null),
   }),
 });
 
@@ -17,12 +21,15 @@ const spendCodes = new Set(["enforced_spend_limit_reached", "contract_spend_limi
 
 const wordsMax = 500;
 
+/** Whether an answer has the shape that all of Anthropic's refusals have. */
+const isEnvelope = (json: unknown): boolean => Envelope.safeParse(json).success;
+
 /** The vendor's words and its code, where the answer has the documented envelope. */
 export function readAnthropicError(json: unknown): { words: string | null; type: string | null; code: string | null } {
   const envelope = Envelope.safeParse(json);
   if (!envelope.success) return { words: null, type: null, code: null };
   const { message, type, details } = envelope.data.error;
-  return { words: message.slice(0, wordsMax), type, code: details?.error_code ?? null };
+  return { words: message?.slice(0, wordsMax) ?? null, type: type ?? null, code: details?.error_code ?? null };
 }
 
 /**
@@ -39,7 +46,7 @@ export function classifyAnthropic({ status, headers, json, call }: VendorRefusal
   if (status === 429 && !(code && spendCodes.has(code))) {
     return new KeyGateError("vendor.throttled", { detail, facts, nothingHappened: true, ...waiting });
   }
-  if (status === 403 && code && unsupportedCodes.has(code)) {
+  if (status < 500 && code && unsupportedCodes.has(code)) {
     return new KeyGateError("vendor.limits_unsupported", { detail, facts, nothingHappened: true });
   }
   if (status === 401 || status === 403) {
@@ -50,6 +57,14 @@ export function classifyAnthropic({ status, headers, json, call }: VendorRefusal
   if (status === 408 || status >= 500 || passesByItself) {
     return new KeyGateError("vendor.unavailable", { detail, facts, ...waiting });
   }
+  // A web page that says "not found" is something between us and Anthropic; it knows nothing of keys and workspaces.
+  if (status === 404 && !isEnvelope(json)) {
+    return new KeyGateError("vendor.unexpected", {
+      detail:
+        "The answer 404 did not come from Anthropic itself: look at the configured address and what lies between.",
+      facts,
+    });
+  }
   return new KeyGateError("vendor.refused", { detail, facts, nothingHappened: true });
 }
 
@@ -59,7 +74,9 @@ export function classifyAnthropic({ status, headers, json, call }: VendorRefusal
  */
 export function classifyGivenKey(refusal: VendorRefusal): KeyGateError {
   const error = classifyAnthropic(refusal);
-  if (error.kind === "retryable" || error.kind === "rate_limited") return error;
+  // Whoever answers "not found" here, waiting does not help; a person can read it and look.
+  const passesByItself = error.kind === "retryable" && refusal.status !== 404;
+  if (passesByItself || error.kind === "rate_limited") return error;
   const refused = (detail: string) => new KeyGateError("job.input_refused", { detail, facts: error.facts });
   const { words } = readAnthropicError(refusal.json);
   const theirs = words ? ` Anthropic's words: ${words}` : "";

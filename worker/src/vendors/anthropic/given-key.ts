@@ -1,11 +1,14 @@
 import { KeyGateError } from "@keygate/shared/errors";
 import type { Secret } from "@keygate/shared/secret";
+import { WaitForVendor } from "../../saga/wait.ts";
 import type { AnthropicApiKey } from "./client.ts";
 import { keyNameFor } from "./instructions.ts";
 import { type AnthropicState, type Ctx, clockSkewMs, type KeyKind } from "./state.ts";
 
 /** Refuses what a person gave, in words for that person. The job goes on waiting. */
 export const refuse = (detail: string) => new KeyGateError("job.input_refused", { detail });
+
+const lookAgainMs = 1_000;
 
 // The published sample is sk-ant-api03- and 95 characters; a later generation may differ in both.
 const keyFormat = /^sk-ant-api\d{2}-[A-Za-z0-9_-]{40,300}$/;
@@ -66,8 +69,16 @@ async function findListed(
     (key) => key.scope.type === "workspace" && key.scope.workspace_id === workspaceId && canBe(key, text, askedName),
   );
   if (fitting.length === 0) {
+    // Anthropic has just said that the key is this workspace's, so it will be there: a list may lag behind the Console.
+    const leftMs = ctx.client.connection.settleMs - (await ctx.unsureMs());
+    if (leftMs > 0) {
+      throw new WaitForVendor(
+        Math.min(lookAgainMs, leftMs + 20),
+        "Anthropic does not show the given key on its list yet",
+      );
+    }
     throw refuse(
-      `Anthropic does not show the key on the workspace's list yet. Give it again in a minute; if that does not help, see to it that the key is named ${askedName}.`,
+      `Anthropic does not show the key on the workspace's list. Give it again in a minute; if that does not help, see to it that the key is named ${askedName}.`,
     );
   }
   const candidates: AnthropicApiKey[] = [];
@@ -100,18 +111,21 @@ function requireInForce(listed: AnthropicApiKey, { key, now }: Ctx): void {
   }
 }
 
+// Roles without power over the organization. Console organizations have one with it (`admin`), Enterprise ones several.
+const plainRoles = new Set(["user", "developer", "claude_code_user", "billing", "managed"]);
+
 /** Whose key it is. A personal one acts with its owner's rights, and only the developer's own is acceptable. */
 async function kindOf(listed: AnthropicApiKey, { client, key }: Ctx): Promise<KeyKind> {
   const { principal } = listed;
-  if (principal === null) return "workspace";
-  if (principal?.type === "service_account_actor") return "service_account";
-  if (principal?.type !== "user_actor") {
+  if (!principal) return "workspace";
+  if (principal.type === "service_account_actor") return "service_account";
+  if (principal.type !== "user_actor") {
     throw refuse("Anthropic names an owner of the key that KeyGate does not know. Make a service account's key.");
   }
   const email = key.developerEmail?.toLowerCase();
   const users = email ? await client.findUsers(email) : [];
   const owner = users.find((user) => user.id === principal.user_id && user.email.toLowerCase() === email);
-  if (owner && owner.role !== "admin") return "personal";
+  if (owner?.role && plainRoles.has(owner.role)) return "personal";
   throw refuse(
     "This is somebody's personal key: it acts in the name of whoever made it. Delete it and make a service account's key, or a workspace key.",
   );

@@ -58,8 +58,11 @@ async function limitsOf({ client, once }: Scan<AnthropicClient>, workspaceId: st
   const spend = await once("spend", () =>
     ifAllowed(
       client.listSpendLimits(workspaceId).then((limits) => {
-        const own = limits.find(({ scope }) => scope.type === "workspace" && scope.workspace_id === workspaceId);
-        return own ? centsTextToMicros(own.amount) : null;
+        const own = limits.find(
+          ({ scope, period }) =>
+            scope.type === "workspace" && scope.workspace_id === workspaceId && (period ?? "monthly") === "monthly",
+        );
+        return typeof own?.amount === "string" ? centsTextToMicros(own.amount) : null;
       }),
     ),
   );

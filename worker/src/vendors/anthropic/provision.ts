@@ -1,9 +1,8 @@
 import { KeyGateError, must } from "@keygate/shared/errors";
 import { microsToCents } from "@keygate/shared/money";
-import type { AnthropicClient, AnthropicRateLimit, AnthropicWorkspace } from "./client.ts";
-import { isGone } from "./errors.ts";
+import type { AnthropicClient, AnthropicRateLimit, AnthropicSpendLimit, AnthropicWorkspace } from "./client.ts";
 import { awaitKey } from "./hand-over.ts";
-import { type AnthropicStep, type Ctx, requireSameOrganization } from "./state.ts";
+import { type AnthropicState, type AnthropicStep, type Ctx, requireSameOrganization } from "./state.ts";
 import { archiveAndConfirm } from "./workspace.ts";
 
 /**
@@ -92,7 +91,17 @@ export const isSpendLimitApiClosed = (error: unknown): boolean =>
   error instanceof KeyGateError &&
   (error.code === "vendor.limits_unsupported" ||
     (error.code === "vendor.refused_us" && error.facts.status === 403) ||
-    isGone(error));
+    error.facts.status === 404);
+
+/**
+ * What the vendor says is in force, which is what the report tells. A limit without an amount limits nothing, and one in
+ * another currency is not the number of dollars that it looks like.
+ */
+function confirmedLimit({ amount, currency }: AnthropicSpendLimit): Partial<AnthropicState> {
+  if (typeof amount !== "string") return {};
+  const isInDollars = !currency || currency.toUpperCase() === "USD";
+  return { spendLimitMicros: centsTextToMicros(amount), ...(isInDollars ? {} : { spendLimitCurrency: currency }) };
+}
 
 async function removeSpendLimits(client: AnthropicClient, workspaceId: string, knownId?: string): Promise<void> {
   if (knownId) {
@@ -115,7 +124,7 @@ const setSpendLimit: AnthropicStep = {
     const cents = String(Math.max(1, microsToCents(key.budgetMicros)));
     try {
       const limit = await client.setSpendLimit(must(state.workspaceId, "workspaceId"), cents);
-      return { spendLimitId: limit.id, spendLimitMicros: centsTextToMicros(limit.amount) };
+      return { spendLimitId: limit.id, ...confirmedLimit(limit) };
     } catch (error) {
       if (isSpendLimitApiClosed(error)) return {};
       throw error;

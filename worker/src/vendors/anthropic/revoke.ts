@@ -1,6 +1,6 @@
 import { WaitForVendor } from "../../saga/wait.ts";
 import { type AnthropicStep, requireSameOrganization } from "./state.ts";
-import { archiveAndConfirm, archiveKey, disableKey } from "./workspace.ts";
+import { archiveAndConfirm, archiveKey, disableKey, isDead } from "./workspace.ts";
 
 const lookAgainMs = 1_000;
 
@@ -28,7 +28,10 @@ const archive: AnthropicStep = {
   },
 };
 
-/** Archived keys stay on the list, so "gone" is a status: by its id, and among the workspace's active keys. */
+/**
+ * Archived keys stay on the list, so "gone" is a status: by its id, and among the workspace's active keys. Which status a
+ * key shows that was archived and has expired is not published; both say that it is over.
+ */
 const confirmKeyGone: AnthropicStep = {
   name: "confirm-key-gone",
   onFound: "repeat",
@@ -40,7 +43,7 @@ const confirmKeyGone: AnthropicStep = {
     const byId = await client.getKey(keyId);
     if (!byId) await requireSameOrganization(client, state);
     const active = workspaceId ? ((await client.listKeys(workspaceId, "active")) ?? []) : [];
-    if ((byId && byId.status !== "archived") || active.some((key) => key.id === keyId)) {
+    if ((byId && !isDead(byId)) || active.some((key) => key.id === keyId)) {
       throw new WaitForVendor(lookAgainMs, "Anthropic still shows the key");
     }
     return {};

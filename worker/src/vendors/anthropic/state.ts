@@ -13,6 +13,8 @@ export interface AnthropicState extends SagaState {
   /** Absent where a person has to set the limit. */
   spendLimitId?: string;
   spendLimitMicros?: number;
+  /** Only where the organization is billed in something else than US dollars: the limit is a number of that. */
+  spendLimitCurrency?: string;
   keyId?: string;
   keyKind?: KeyKind;
   keyExpiresAt?: string | null;

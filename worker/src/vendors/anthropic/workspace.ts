@@ -50,6 +50,9 @@ export async function disableKey(client: AnthropicClient, state: AnthropicState,
   }
 }
 
+/** What never opens anything again: deleted, or expired, which nobody can revive. */
+export const isDead = ({ status }: { status: string }): boolean => status === "archived" || status === "expired";
+
 /** Deletes the key, as the Console calls it. For good; it stays on the list. */
 export async function archiveKey(client: AnthropicClient, state: AnthropicState, keyId: string): Promise<void> {
   try {
@@ -58,7 +61,7 @@ export async function archiveKey(client: AnthropicClient, state: AnthropicState,
     if (!isRefusal(error)) throw error;
     const key = await client.getKey(keyId);
     if (!key) await requireSameOrganization(client, state);
-    if (key && key.status !== "archived") throw error;
+    if (key && !isDead(key)) throw error;
   }
 }
 
