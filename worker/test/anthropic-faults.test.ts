@@ -1,4 +1,4 @@
-import { describeFaultMatrix } from "./fault-matrix.ts";
+import { describeFaultMatrix, matrixBackends, matrixKills } from "./fault-matrix.ts";
 import { anthropicFixture } from "./fixtures/anthropic.ts";
 
-describeFaultMatrix(anthropicFixture, ["redis", "postgres"]);
+describeFaultMatrix(anthropicFixture, matrixBackends, {}, matrixKills);

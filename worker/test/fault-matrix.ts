@@ -55,7 +55,19 @@ const disturbances: readonly Disturbance[] = [
 interface Lane {
   fixture: RunningFixture;
   world: Harness;
+  /** A worker process that outlived the last kill: starting one costs more than all that it then does. */
+  survivor: ChildProcess | null;
 }
+
+/** The queue's backends of a matrix that costs too much to run on both each time. `ALL=1` is what `npm run test:all` sets. */
+export const matrixBackends: readonly Backend[] = process.env.ALL ? ["redis", "postgres"] : ["redis"];
+
+/**
+ * After which calls workers are killed. A kill after a call that only reads leaves what a kill before it leaves, except
+ * in the journal, and that the conformance tests break at each call and at each write.
+ */
+type Kills = "each call" | "calls that change something";
+export const matrixKills: Kills = process.env.ALL ? "each call" : "calls that change something";
 
 /** What one run did, so that the vendor's books can be held against it. */
 interface Held {
@@ -75,22 +87,23 @@ export function describeFaultMatrix(
   vendor: VendorFixture,
   backends: readonly Backend[],
   env: Record<string, string> = {},
+  kills: Kills = "each call",
 ) {
   describe.each(backends)(`${vendor.id} under faults on the %s queue`, (backend) => {
     const lanes: Lane[] = [];
     const workers: { close(): Promise<void> }[] = [];
-    const callCount = new Map<Operation, number>();
+    const calls = new Map<Operation, readonly string[]>();
 
     beforeAll(async () => {
       for (let index = 0; index < lanesPerBackend; index++) {
         const fixture = await vendor.start();
         const world = await createHarness({ backend, env: { ...env, ...fixture.env }, ...worldOf(fixture) });
-        lanes.push({ fixture, world });
+        lanes.push({ fixture, world, survivor: null });
         workers.push(world.start());
       }
       const [lane] = lanes;
       if (!lane) throw new Error("no lane");
-      for (const operation of operations) callCount.set(operation, await countCalls(lane, operation));
+      for (const operation of operations) calls.set(operation, await listCalls(lane, operation));
     }, 300_000);
     afterAll(async () => {
       for (const worker of workers) await worker.close();
@@ -104,9 +117,8 @@ export function describeFaultMatrix(
       it.each(disturbances)(
         `${operation} ends right when at any one call $name`,
         async (disturbance) => {
-          const count = callCount.get(operation) ?? 0;
-          expect(count).toBeGreaterThan(0);
-          await spread(lanes, count, (lane, n) => disturbOnce(lane, operation, n, disturbance));
+          const numbers = numbersOf(calls.get(operation) ?? [], () => true);
+          await spread(lanes, numbers, (lane, n) => disturbOnce(lane, operation, n, disturbance));
         },
         600_000,
       );
@@ -115,19 +127,22 @@ export function describeFaultMatrix(
 
   describe.each(backends)(`${vendor.id} when workers are killed, on the %s queue`, (backend) => {
     const lanes: Lane[] = [];
+    // Each lane costs a start of a worker of its own before the first kill.
+    const lanesForKills = kills === "each call" ? lanesPerBackend : 2;
     beforeAll(async () => {
-      for (let index = 0; index < lanesPerBackend; index++) {
+      for (let index = 0; index < lanesForKills; index++) {
         const fixture = await vendor.start();
         const world = await createHarness({
           backend,
           env: { LEASE_SECONDS: "2", ...env, ...fixture.env },
           ...worldOf(fixture),
         });
-        lanes.push({ fixture, world });
+        lanes.push({ fixture, world, survivor: null });
       }
     }, 300_000);
     afterAll(async () => {
-      for (const { world, fixture } of lanes) {
+      for (const { world, fixture, survivor } of lanes) {
+        if (survivor) await endProcess(survivor, "SIGTERM");
         await world.close();
         await fixture.close();
       }
@@ -139,22 +154,32 @@ export function describeFaultMatrix(
         const [first] = lanes;
         if (!first) throw new Error("no lane");
         const worker = first.world.start();
-        const count = await countCalls(first, operation);
+        const methods = await listCalls(first, operation);
         await worker.close();
-        expect(count).toBeGreaterThan(0);
-        await spread(lanes, count, (lane, n) => killOnce(lane, operation, n));
+        const numbers = numbersOf(methods, (method) => kills === "each call" || method !== "GET");
+        await spread(lanes, numbers, (lane, n) => killOnce(lane, operation, n));
       },
       600_000,
     );
   });
 }
 
-/** Works the numbers 1 to `count` off, each lane taking the next when it is free. */
-async function spread(lanes: readonly Lane[], count: number, run: (lane: Lane, n: number) => Promise<void>) {
-  let next = 1;
+/** The numbers of the calls that are meant, counted from 1; the last one always is, since something has to be. */
+function numbersOf(methods: readonly string[], isMeant: (method: string) => boolean): number[] {
+  expect(methods.length).toBeGreaterThan(0);
+  return methods.flatMap((method, index) => (isMeant(method) || index === methods.length - 1 ? [index + 1] : []));
+}
+
+/** Works the numbers off, each lane taking the next when it is free. */
+async function spread(
+  lanes: readonly Lane[],
+  numbers: readonly number[],
+  run: (lane: Lane, n: number) => Promise<void>,
+) {
+  const waiting = [...numbers];
   await Promise.all(
     lanes.map(async (lane) => {
-      for (let n = next++; n <= count; n = next++) await run(lane, n);
+      for (let n = waiting.shift(); n !== undefined; n = waiting.shift()) await run(lane, n);
     }),
   );
 }
@@ -198,15 +223,16 @@ async function conclude({ world }: Lane, jobId: Asked["jobId"]) {
   return world.settle(jobId);
 }
 
-async function countCalls(lane: Lane, operation: Operation): Promise<number> {
+/** The methods of the calls that the operation makes when nothing disturbs it. */
+async function listCalls(lane: Lane, operation: Operation): Promise<string[]> {
   const held = await prepare(lane, operation);
   const before = lane.fixture.servers[0]?.calls().length ?? 0;
   const { jobId, asked } = await perform(lane, operation, held);
   await lane.world.settle(jobId, "succeeded");
-  const count = (lane.fixture.servers[0]?.calls().length ?? 0) - before;
+  const made = (lane.fixture.servers[0]?.calls() ?? []).slice(before);
   if (asked) await take(held, asked);
   await verify(lane, held);
-  return count;
+  return made.map(({ method }) => method);
 }
 
 async function disturbOnce(lane: Lane, operation: Operation, n: number, disturbance: Disturbance) {
@@ -227,7 +253,7 @@ async function disturbOnce(lane: Lane, operation: Operation, n: number, disturba
 async function killOnce(lane: Lane, operation: Operation, n: number) {
   const server = lane.fixture.servers[0];
   if (!server) throw new Error("no server");
-  const first = await startWorkerProcess(lane.world);
+  const first = lane.survivor ?? (await startWorkerProcess(lane.world));
   const held = await prepare(lane, operation);
   const fault = server.faults.add({ match: { nth: n }, times: 1, when: "after", do: { type: "hang" } });
   const { jobId, asked } = await perform(lane, operation, held);
@@ -235,21 +261,28 @@ async function killOnce(lane: Lane, operation: Operation, n: number) {
   const concluded = conclude(lane, jobId);
   concluded.catch(() => {});
   await Promise.race([server.faults.waitForHit(fault), concluded]);
-  first.kill("SIGKILL");
-  await once(first, "exit");
+  lane.survivor = null;
+  await endProcess(first, "SIGKILL");
   const hits = server.faults.list().find(({ id }) => id === fault)?.hits;
   expect(hits, `call ${n} was reached`).toBe(1);
   server.faults.clear();
-  const second = await startWorkerProcess(lane.world);
+  lane.survivor = await startWorkerProcess(lane.world);
   const job = await concluded;
   expect(job.state, `call ${n}: ${JSON.stringify(job.error)}`).toBe("succeeded");
   if (asked) await take(held, asked);
   await verify(lane, held, `${operation}, killed at call ${n}`);
-  second.kill("SIGTERM");
-  await once(second, "exit");
 }
 
-async function startWorkerProcess(world: Harness): Promise<ChildProcess> {
+/** Sends the signal and waits for the end; one that has ended already is left alone. */
+export async function endProcess(child: ChildProcess, signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = once(child, "exit");
+  child.kill(signal);
+  await exit;
+}
+
+/** A worker in a process of its own, that listens to its queue. */
+export async function startWorkerProcess(world: Harness): Promise<ChildProcess> {
   const child = fork(join(import.meta.dirname, "../src/main.ts"), {
     env: { PATH: process.env.PATH, ...world.env },
     stdio: ["ignore", "pipe", "pipe", "ipc"],

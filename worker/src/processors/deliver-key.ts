@@ -82,8 +82,11 @@ const predecessorState = (work: SagaWork): SagaState => {
   return resources;
 };
 
+/** @param error what the row says: why its waiting ended, or what was wrong with some earlier try, which is no reason. */
 const cancelled = (error: JobError | null) =>
-  new KeyGateError("job.cancelled", { detail: error?.detail ?? "Somebody asked for the job to stop." });
+  new KeyGateError("job.cancelled", {
+    detail: error?.code === "job.input_required" && error.detail ? error.detail : "Somebody asked for the job to stop.",
+  });
 
 /** Key row first, then job row: the order in which everybody locks them. */
 async function activate(ctx: JobContext, work: SagaWork, state: SagaState): Promise<void> {
