@@ -10,8 +10,8 @@ import {
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
 import { KeyGateError } from "./errors.ts";
+import { parseTraceParent } from "./trace-parent.ts";
 import type { ActiveSpan, SpanFacts, SpanOptions, Tracer, TracingConfig } from "./tracing.ts";
-import { parseTraceParent } from "./tracing.ts";
 
 const exportTimeoutMs = 5_000;
 /** A collector that is away must not hold a process back that was told to stop. */

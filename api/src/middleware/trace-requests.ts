@@ -1,4 +1,5 @@
-import { parseTraceParent, traced } from "@keygate/shared/tracing";
+import { parseTraceParent } from "@keygate/shared/trace-parent";
+import { traced } from "@keygate/shared/tracing";
 import type { MiddlewareHandler } from "hono";
 import { routePath } from "hono/route";
 import type { Env } from "../env.ts";
