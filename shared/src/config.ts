@@ -5,7 +5,7 @@ import { VendorId, vendorContracts, vendorIds } from "./contracts/vendors/regist
 import type { VendorContract } from "./contracts/vendors/vendor-contract.ts";
 import { type ReconcileConfig, reconcileConfigOf, reconcileEnvironment } from "./reconcile-config.ts";
 import { Secret } from "./secret.ts";
-import type { TracingConfig } from "./tracing.ts";
+import type { TracingConfig } from "./tracer.ts";
 
 /** Words of which the values in samples, tutorials and jokes are made. A server that runs on one of them is an open door. */
 const wellKnown =

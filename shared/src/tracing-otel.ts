@@ -11,7 +11,7 @@ import {
 } from "@opentelemetry/sdk-trace";
 import { KeyGateError } from "./errors.ts";
 import { parseTraceParent } from "./trace-parent.ts";
-import type { ActiveSpan, SpanFacts, SpanOptions, Tracer, TracingConfig } from "./tracing.ts";
+import type { ActiveSpan, SpanFacts, SpanOptions, Tracer, TracingConfig } from "./tracer.ts";
 
 const exportTimeoutMs = 5_000;
 /** A collector that is away must not hold a process back that was told to stop. */
