@@ -12,7 +12,7 @@ export default defineConfig({
           "embedded/test/images.test.ts",
           "embedded/test/server-mode-secured.test.ts",
           "embedded/test/{dev,restore-drill}.test.ts",
-          "worker/test/{azure-openai,google-vertex}-faults.test.ts",
+          "worker/test/azure-openai-faults.test.ts",
           "worker/test/reconcile-crowd.test.ts",
         ],
     reporters: ["default", "./embedded/test-support/figures-reporter.ts"],

@@ -13,8 +13,11 @@ function der(tag: number, ...parts: Buffer[]): Buffer {
 const SHA256_WITH_RSA = der(0x30, Buffer.from("06092a864886f70d01010b0500", "hex"));
 const COMMON_NAME = Buffer.from("0603550403", "hex");
 
-/** GeneralizedTime throughout: the other form ends with the year 2049. */
-const time = (ms: number) => der(0x18, Buffer.from(new Date(ms).toISOString().replace(/[-:T]|\.\d+/g, "")));
+/** The shorter form has the years to 2049, and is the only one allowed for them. */
+function time(ms: number): Buffer {
+  const text = new Date(ms).toISOString().replace(/[-:T]|\.\d+/g, "");
+  return text < "2050" ? der(0x17, Buffer.from(text.slice(2))) : der(0x18, Buffer.from(text));
+}
 
 /** A version 3 certificate without extensions, as PEM. */
 export function selfSignedCertificate(wanted: {

@@ -78,6 +78,16 @@ export async function createKey(call: Call): Promise<unknown> {
   };
 }
 
+const LONG_DATE = Buffer.from([0x18, 15]);
+
+function hasLongDateBefore2050(der: Buffer): boolean {
+  for (let at = der.indexOf(LONG_DATE); at >= 0; at = der.indexOf(LONG_DATE, at + 1)) {
+    const text = der.subarray(at + 2, at + 17).toString("latin1");
+    if (/^\d{14}Z$/.test(text) && text < "2050") return true;
+  }
+  return false;
+}
+
 function readCertificate(publicKeyData: string): { certificate: X509Certificate; pem: string } {
   const pem = Buffer.from(publicKeyData, "base64").toString("utf8").trim();
   if (!/^-----BEGIN CERTIFICATE-----[\s\S]+-----END CERTIFICATE-----$/.test(pem)) {
@@ -92,6 +102,10 @@ function readCertificate(publicKeyData: string): { certificate: X509Certificate;
   // Version 3 is the first thing that a certificate says; Node does not tell.
   if (!certificate.raw.subarray(0, 24).includes(Buffer.from("a003020102", "hex"))) {
     throw mistake("publicKeyData: the certificate must be X.509 version 3.");
+  }
+  // Readers that keep to RFC 5280 take the longer form of a date from the year 2050 on only; Node takes any.
+  if (hasLongDateBefore2050(certificate.raw)) {
+    throw mistake("publicKeyData: dates before 2050 must be UTCTime.");
   }
   return { certificate, pem };
 }

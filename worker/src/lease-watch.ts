@@ -33,10 +33,14 @@ export function createLeaseWatch(leaseMs: number, since: Moment, now: () => Mome
   };
 }
 
-const watches = new AsyncLocalStorage<LeaseWatch>();
+const watches = new AsyncLocalStorage<Pick<LeaseWatch, "isOver">>();
 
 /** Runs work that may only act on the outside while the lease lasts. */
-export const underLease = <T>(watch: LeaseWatch, work: () => Promise<T>): Promise<T> => watches.run(watch, work);
+export const underLease = <T>(watch: Pick<LeaseWatch, "isOver">, work: () => Promise<T>): Promise<T> =>
+  watches.run(watch, work);
+
+/** The watch that the running work is under; null outside of a job. Kept with work that is done in another's name. */
+export const leaseInForce = (): Pick<LeaseWatch, "isOver"> | null => watches.getStore() ?? null;
 
 /**
  * Asked at the last moment before something is done that the database cannot fence: a vendor call, a key put into the

@@ -180,6 +180,41 @@ describe("a rotation at Google", () => {
     expect(await world.use(next.job, next.instructions)).toBe("accepted");
   });
 
+  it("counts the keys when a refusal does not say that there are too many of them", async () => {
+    const world = await startWorld();
+    const old = await world.provisioned();
+    const client = world.client as { createKey(ref: unknown): Promise<unknown> };
+    for (let n = 0; n < 9; n++) await client.createKey({ projectId: old.state.projectId, email: old.state.email });
+    const error = { code: 429, status: "RESOURCE_EXHAUSTED", message: "Maximum number of keys on account reached." };
+    world.google.main.faults.add({
+      match: { path: "/keys:upload$" },
+      when: "before",
+      do: { type: "respond", status: 429, headers: { "retry-after": "0" }, body: { error } },
+    });
+    const job = world.job();
+    await job.once("rotate", old.vendorRef);
+    expect(world.google.liveKeys().sort()).toEqual(
+      [old.job.secret(), job.secret()].map((secret) => world.google.digest(secret)).sort(),
+    );
+  });
+
+  it("is refused in words on an account that somebody disabled or deleted, whose keys never work", async () => {
+    const world = await startWorld();
+    const old = await world.provisioned();
+    const client = world.client as Record<"disableAccount" | "deleteAccount", (ref: unknown) => Promise<unknown>>;
+    const ref = { projectId: old.state.projectId, email: old.state.email };
+    await client.disableAccount(ref);
+    await expect(world.rotated(old.vendorRef)).rejects.toMatchObject({
+      detail: expect.stringContaining("is disabled"),
+    });
+    await client.deleteAccount(ref);
+    await expect(world.rotated(old.vendorRef)).rejects.toMatchObject({
+      code: "vendor.refused",
+      detail: expect.stringContaining("does not exist any more"),
+    });
+    expect(world.google.liveKeys()).toEqual([]);
+  });
+
   it("refuses in words when ten keys of the developer are in use", async () => {
     const world = await startWorld();
     let { vendorRef } = await world.provisioned();

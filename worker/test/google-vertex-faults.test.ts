@@ -1,4 +1,4 @@
-import { describeFaultMatrix } from "./fault-matrix.ts";
+import { describeFaultMatrix, matrixBackends } from "./fault-matrix.ts";
 import { googleVertexFixture } from "./fixtures/google-vertex.ts";
 
-describeFaultMatrix(googleVertexFixture, ["redis", "postgres"]);
+describeFaultMatrix(googleVertexFixture, matrixBackends);

@@ -12,6 +12,8 @@ const disturbances: [name: string, fault: Pick<FaultSpec, "when" | "do">][] = [
   ["is answered with 503", { when: "before", do: { type: "respond", status: 503, body: { error: {} } } }],
 ];
 
+const quick = { settleMs: 1_000 };
+
 /** What has to stand before a saga can run, and what it starts from. */
 async function prepare(world: World, saga: Saga): Promise<{ initial: SagaState; expectedKeys: number }> {
   if (saga === "provision") return { initial: {}, expectedKeys: 1 };
@@ -55,7 +57,7 @@ function expectBooks(world: World, job: Job, keys: number, where: string): void 
 
 describe.each(["provision", "rotate", "revoke", "revoke-last"] as const)("%s", (saga) => {
   it.each(disturbances)("ends right when any one call %s", async (...disturbance) => {
-    const world = await startWorld();
+    const world = await startWorld({}, quick);
     const count = await runOnce(world, saga);
     expect(count).toBeGreaterThan(2);
     for (let n = 1; n <= count; n++) await runOnce(world, saga, n, disturbance);
@@ -64,7 +66,7 @@ describe.each(["provision", "rotate", "revoke", "revoke-last"] as const)("%s", (
 
 describe("undoing a provisioning", () => {
   it("leaves nothing, whichever call it died at, also when the answer was lost, and twice is fine", async () => {
-    const world = await startWorld();
+    const world = await startWorld({}, quick);
     const count = await runOnce(world, "provision");
     for (let n = 1; n <= count; n++) {
       const job = world.job();
@@ -79,7 +81,7 @@ describe("undoing a provisioning", () => {
   });
 
   it("leaves nothing when each of its own calls loses its answer", async () => {
-    const world = await startWorld();
+    const world = await startWorld({}, quick);
     const undone = await failedAtTheEnd(world);
     const before = world.google.main.calls().length;
     await undone.undo("provision");

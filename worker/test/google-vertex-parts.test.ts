@@ -5,6 +5,9 @@ import { projectNameFor } from "@keygate/shared/naming";
 import { describe, expect, it } from "vitest";
 import { makeKeyPair, noEnd, selfSignedCertificate } from "../src/vendors/google-vertex/certificate.ts";
 import { classifyGoogle } from "../src/vendors/google-vertex/errors.ts";
+import { inventory } from "../src/vendors/google-vertex/inventory.ts";
+
+type Looked = Parameters<typeof inventory.driftOf>[0];
 
 describe("a refusal of Google", () => {
   const refuse = (status: number, error: Record<string, unknown> | null, headers: Record<string, string> = {}) =>
@@ -56,6 +59,17 @@ describe("a refusal of Google", () => {
 });
 
 describe("a certificate", () => {
+  const datesIn = (pem: string) =>
+    [...new X509Certificate(pem).raw.toString("latin1").matchAll(/\d{12,14}Z/g)].map(([text]) => text);
+
+  it("writes dates as strict readers want them: two digits for the year up to 2049, four from then on", async () => {
+    const pair = await makeKeyPair();
+    const dates = (notAfter: Date) =>
+      datesIn(selfSignedCertificate(pair, { name: "1", notBefore: new Date("2026-11-23T01:02:03.9Z"), notAfter }));
+    expect(dates(new Date("2049-12-31T23:59:59Z"))).toEqual(["261123010203Z", "491231235959Z"]);
+    expect(dates(new Date("2050-01-01T00:00:00Z"))).toEqual(["261123010203Z", "20500101000000Z"]);
+  });
+
   it("says the key and its end, for dates near and far, and proves itself", async () => {
     const pair = await makeKeyPair();
     for (const notAfter of [new Date("2049-12-31T23:59:59Z"), new Date("2050-01-01T00:00:00Z"), noEnd]) {
@@ -73,6 +87,23 @@ describe("a certificate", () => {
         pair.publicKey.export({ type: "spki", format: "pem" }),
       );
     }
+  });
+});
+
+describe("a grant that was tampered with", () => {
+  const until = "2027-02-21T00:00:00Z";
+  const role = "projects/p/roles/keygateVertexCaller";
+  const drift = (expression: string | null) =>
+    inventory.driftOf({ limits: { grants: [{ member: "serviceAccount:a", role, expression }] } } as unknown as Looked, {
+      role,
+      accessUntil: until,
+    });
+
+  it("shows, also when its end still stands in it", () => {
+    expect(drift(`request.time < timestamp("${until}")`)).toEqual([]);
+    const wide = `request.time < timestamp("${until}") || true`;
+    expect(drift(wide)).toEqual([{ limit: "expiry", expected: until, found: [wide] }]);
+    expect(drift(null)).toEqual([{ limit: "expiry", expected: until, found: [null] }]);
   });
 });
 

@@ -1,5 +1,6 @@
 import type { KeyGateError } from "@keygate/shared/errors";
 import { describe, expect, it } from "vitest";
+import { requireLease, underLease } from "../src/lease-watch.ts";
 import { classifyGoogle } from "../src/vendors/google-vertex/errors.ts";
 import { type Binding, Policy, withGrant, withoutGrant } from "../src/vendors/google-vertex/policy.ts";
 import { changePolicy, type PolicyAccess } from "../src/vendors/google-vertex/policy-queue.ts";
@@ -73,6 +74,12 @@ describe("a change of the policy", () => {
     expect(() => withGrant(full, grant)).toThrow(/1500 principals/);
   });
 
+  it("keeps a stranger's condition that came without its expression", () => {
+    const odd = { role: "roles/viewer", members: ["user:a@example.com"], condition: { title: "odd" } };
+    const read = Policy.parse({ etag: "e", bindings: [odd] });
+    expect(withGrant(read.bindings, grant)?.[0]).toEqual(odd);
+  });
+
   it("is never written from a policy that came without its etag", () => {
     expect(Policy.safeParse({ version: 3, bindings: [] }).success).toBe(false);
     expect(Policy.safeParse({ version: 3, etag: "", bindings: [] }).success).toBe(false);
@@ -134,9 +141,13 @@ describe("many changes at once", () => {
     expect(never.state.writes).toBe(10);
   }, 60_000);
 
-  it("do not fail for one among them that Google refuses", async () => {
+  it.each([
+    [400, "INVALID_ARGUMENT"],
+    [403, "PERMISSION_DENIED"],
+    [404, "NOT_FOUND"],
+  ])("do not fail for one among them that Google refuses with %i", async (status, code) => {
     const isBad = (bindings: Binding[]) => bindings.some(({ members }) => members.some((each) => each.includes("bad")));
-    const { state, access } = fakePolicy((bindings) => (isBad(bindings) ? refusal(400, "INVALID_ARGUMENT") : null));
+    const { state, access } = fakePolicy((bindings) => (isBad(bindings) ? refusal(status, code) : null));
     const name = fresh();
     const results = await Promise.allSettled(
       ["a", "bad", "c"].map((each) => changePolicy(name, access, (b) => withGrant(b, grantOf(each)))),
@@ -149,6 +160,64 @@ describe("many changes at once", () => {
     const { state, access } = fakePolicy();
     await changePolicy(fresh(), access, (b) => withoutGrant(b, grant));
     expect(state.writes).toBe(0);
+  });
+});
+
+describe("a change whose job lost its lease", () => {
+  const watch = (isOver: () => boolean) => ({ isOver });
+  const holding = watch(() => false);
+
+  it("is not written with the others', who are not told that they lost theirs", async () => {
+    let isLost = false;
+    const { state, access } = fakePolicy();
+    const name = fresh();
+    const ask = (lease: typeof holding, who: string) =>
+      underLease(lease, () => changePolicy(name, access, (b) => withGrant(b, grantOf(who))));
+    // Each place in the batch: the first is the one in whose name the calls used to be made.
+    const asked = [
+      ask(
+        watch(() => isLost),
+        "stalled-first",
+      ),
+      ask(holding, "holding"),
+      ask(
+        watch(() => isLost),
+        "stalled-last",
+      ),
+    ];
+    isLost = true;
+    const results = await Promise.allSettled(asked);
+    expect(results).toMatchObject([
+      { status: "rejected", reason: { code: "job.lease_lost" } },
+      { status: "fulfilled" },
+      { status: "rejected", reason: { code: "job.lease_lost" } },
+    ]);
+    expect(state.bindings.flatMap(({ members }) => members).join()).not.toContain("stalled");
+    expect(state.bindings).toHaveLength(4);
+  });
+
+  it("is not written when the lease ends between reading and writing", async () => {
+    const { state, access } = fakePolicy();
+    // As the worker's HTTP does right before each call.
+    const guarded: PolicyAccess = {
+      read: () => access.read(),
+      async write(policy) {
+        requireLease();
+        await access.write(policy);
+      },
+    };
+    const name = fresh();
+    const asked = [
+      underLease(
+        watch(() => state.reads > 0),
+        () => changePolicy(name, guarded, (b) => withGrant(b, grantOf("stalled"))),
+      ),
+      underLease(holding, () => changePolicy(name, guarded, (b) => withGrant(b, grantOf("holding")))),
+    ];
+    const results = await Promise.allSettled(asked);
+    expect(results.map(({ status }) => status)).toEqual(["rejected", "fulfilled"]);
+    expect(state).toMatchObject({ reads: 2, writes: 1 });
+    expect(state.bindings.flatMap(({ members }) => members).join()).not.toContain("stalled");
   });
 });
 

@@ -80,7 +80,8 @@ export async function runSteps<Ctx, State extends object>(
         // The vendor surely did nothing: nothing to look for next time, and nothing to undo. Of a step that is simply
         // repeated that cannot be said, since an earlier try was not looked for.
         const surelyNothing = !(triedBefore && step.onFound === "repeat");
-        if (error instanceof KeyGateError && error.nothingHappened && surelyNothing) await journal.forget(step.name);
+        const saysSo = (error instanceof KeyGateError || error instanceof WaitForVendor) && error.nothingHappened;
+        if (saysSo && surelyNothing) await journal.forget(step.name);
         throw error;
       }
     }

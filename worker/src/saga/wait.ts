@@ -4,13 +4,16 @@ import type { JobWaiting } from "@keygate/shared/db/schema";
 export class WaitForVendor extends Error {
   readonly delayMs: number;
   readonly reason: string;
+  /** The vendor surely did nothing of what was tried: there is nothing to look for when the step is run again. */
+  readonly nothingHappened: boolean;
 
   /** @param reason in words for people, like "Azure is creating the account". */
-  constructor(delayMs: number, reason: string) {
+  constructor(delayMs: number, reason: string, options: { nothingHappened?: boolean } = {}) {
     super(`waiting for the vendor: ${reason}`);
     this.name = "WaitForVendor";
     this.delayMs = delayMs;
     this.reason = reason;
+    this.nothingHappened = options.nothingHappened ?? false;
   }
 }
 

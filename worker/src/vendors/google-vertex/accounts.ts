@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { KeyGateError, must } from "@keygate/shared/errors";
 import { WaitForVendor } from "../../saga/wait.ts";
 import type { AccountRef, GoogleAccount, GoogleClient } from "./client.ts";
-import { isForbidden, isTaken, isVagueLimit } from "./errors.ts";
+import { isTaken, isVagueLimit } from "./errors.ts";
 import { endKeys } from "./keys.ts";
 import { type Ctx, type GoogleState, type GoogleStep, mayBeInvisible, pauseFor, requireAccount } from "./state.ts";
 
@@ -10,7 +10,8 @@ import { type Ctx, type GoogleState, type GoogleStep, mayBeInvisible, pauseFor, 
 export const accountsUsualMax = 100;
 const displayNameMax = 100;
 const goodReads = 3;
-const betweenReadsMs = 200;
+/** Between two of them, as a part of the settle time: 200 ms of the usual two minutes. */
+const betweenReadsPart = 1 / 600;
 /** However short the settle time is configured. */
 const visibleWithinMs = 10_000;
 const lookAgainMs = 1_000;
@@ -71,11 +72,7 @@ export const createAccount: GoogleStep = {
   },
   async undo(ctx, state) {
     const ref = requireAccount(state);
-    // An account that is not visible yet would come up later: "not found" is no proof of its end.
-    if (mayBeInvisible(ctx, state) && !(await ctx.client.getAccount(ref))) {
-      throw new WaitForVendor(pauseFor(ctx, state), "making sure that the new service account does not come up later");
-    }
-    await endAccess(ctx.client, ref);
+    await endAccess(ctx, ref, state);
     await endKeys(ctx.client, ref, [], []);
     await removeAccount(ctx.client, ref);
   },
@@ -91,12 +88,8 @@ export const awaitAccount: GoogleStep = {
     const { client } = ctx;
     const ref = requireAccount(state);
     for (let read = 0; read < goodReads; read++) {
-      if (read > 0) await sleep(betweenReadsMs);
-      const account = await client.getAccount(ref).catch((error: unknown) => {
-        // For a moment Google refuses rather than admits that it does not know the account.
-        if (isForbidden(error) && mayBeInvisible(ctx, state)) return null;
-        throw error;
-      });
+      if (read > 0) await sleep(client.settleMs * betweenReadsPart);
+      const account = await client.getAccount(ref);
       if (!account) await giveUpOrWait(ctx, state);
       if (account?.disabled) {
         throw new KeyGateError("vendor.refused", { detail: "Somebody disabled the new service account at Google." });
@@ -113,10 +106,17 @@ async function giveUpOrWait(ctx: Ctx, state: GoogleState): Promise<never> {
   throw new WaitForVendor(pauseFor(ctx, state), "Google does not show the new service account everywhere yet");
 }
 
-/** Disables the account, which ends its running tokens too, and looks. */
-export async function endAccess(client: GoogleClient, ref: AccountRef): Promise<void> {
-  await client.disableAccount(ref);
+/**
+ * Disables the account, which ends its running tokens too, and looks. A new one that is not there may only not be seen
+ * from everywhere yet, also when it was seen before; "not found" is no proof of its end then.
+ */
+export async function endAccess(ctx: Ctx, ref: AccountRef, state: GoogleState): Promise<void> {
+  const { client } = ctx;
+  const isThere = (await client.disableAccount(ref)) !== null;
   const account = await client.getAccount(ref);
+  if ((!isThere || !account) && mayBeInvisible(ctx, state)) {
+    throw new WaitForVendor(pauseFor(ctx, state), "making sure that the new service account does not come up later");
+  }
   if (account && !account.disabled) throw new WaitForVendor(lookAgainMs, "Google is disabling the service account");
 }
 

@@ -1,6 +1,6 @@
 import { KeyGateError, must } from "@keygate/shared/errors";
 import { WaitForVendor } from "../../saga/wait.ts";
-import { isBadRequest, isForbidden, isGone, isTaken } from "./errors.ts";
+import { isBadRequest, isForbidden, isGone, isPrecondition, isServiceOff, isTaken, saysNotThere } from "./errors.ts";
 import { hasGrant, withGrant, withoutGrant } from "./policy.ts";
 import {
   type Ctx,
@@ -18,6 +18,8 @@ export const callPermission = "aiplatform.endpoints.predict";
 
 /** The policy may not know a new account for this long. */
 const unknownForMs = 5 * 60_000;
+/** A bad argument that does not speak of the account is another matter, but for a slip of the vendor's words. */
+const unclearForMs = 30_000;
 
 export const defaultRole = (projectId: string) => `projects/${projectId}/roles/${defaultRoleId}`;
 
@@ -46,7 +48,7 @@ async function ensureDefaultRole({ client }: Pick<Ctx, "client">, projectId: str
   } catch (error) {
     if (isTaken(error)) return;
     // Who may neither read nor make roles was given one by a person: the policy says whether it is there.
-    if (isForbidden(error)) return;
+    if (isForbidden(error) && !isServiceOff(error)) return;
     throw error;
   }
   throw new KeyGateError("vendor.refused", {
@@ -80,9 +82,10 @@ async function grant(ctx: Ctx, state: GoogleState, until: string | null): Promis
   try {
     await ctx.client.changePolicy(projectId, (bindings) => withGrant(bindings, { email, role, until }));
   } catch (error) {
-    // Of a new account the policy says that there is no such thing; nothing but its age tells that from a mistake.
-    const isUnknown = isBadRequest(error) || isGone(error);
-    if (isUnknown && isYoung(ctx, state, unknownForMs)) {
+    // Of a new account the policy says that there is no such thing. An organization policy that forbids the grant is
+    // as final for a new account as for an old one.
+    const isUnknown = (isBadRequest(error) || isGone(error)) && !isPrecondition(error);
+    if (isUnknown && isYoung(ctx, state, saysNotThere(error) ? unknownForMs : unclearForMs)) {
       const reason = `the project's IAM policy does not know the new service account yet (${wordsOf(error)})`;
       throw new WaitForVendor(pauseFor(ctx, state), reason);
     }

@@ -33,8 +33,14 @@ const version3 = hex("a003020102");
 // certificate without any is not published.
 const extensions = der(0xa3, sequence(sequence(hex("0603551d13"), hex("0101ff"), der(0x04, sequence()))));
 
-/** GeneralizedTime for every date: the shorter form ends with 2049. Whole seconds, rounded down. */
-const time = (at: Date) => der(0x18, Buffer.from(at.toISOString().replace(/[-:T]|\.\d+/g, "")));
+/**
+ * UTCTime through 2049 and GeneralizedTime from then on: whoever reads strictly takes no other (RFC 5280, 4.1.2.5).
+ * Whole seconds, rounded down.
+ */
+function time(at: Date): Buffer {
+  const digits = at.toISOString().replace(/[-:T]|\.\d+/g, "");
+  return at.getUTCFullYear() < 2050 ? der(0x17, Buffer.from(digits.slice(2))) : der(0x18, Buffer.from(digits));
+}
 
 /**
  * A self-signed X.509 certificate in PEM, which Node can read but not write. Its end is the key's end at Google.

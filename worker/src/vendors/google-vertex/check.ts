@@ -3,7 +3,7 @@ import { KeyGateError } from "@keygate/shared/errors";
 import { accountsUsualMax } from "./accounts.ts";
 import { callPermission, defaultRole } from "./bindings.ts";
 import type { GoogleClient } from "./client.ts";
-import { isForbidden } from "./errors.ts";
+import { isForbidden, isServiceOff, subjectOf } from "./errors.ts";
 import { principalsMax, principalsOf } from "./policy.ts";
 
 type Findings = Pick<CheckReport, "ok" | "findings" | "missing">;
@@ -42,7 +42,10 @@ async function optional(permission: string, look: () => Promise<Finding>): Promi
     return await look();
   } catch (error) {
     if (!isForbidden(error)) throw error;
-    return { ok: true, detail: `Not looked at: that needs ${permission}.` };
+    const service = isServiceOff(error) ? subjectOf(error) : null;
+    if (service === null) return { ok: true, detail: `Not looked at: that needs ${permission}.` };
+    if (!services.includes(service)) return { ok: true, detail: `Not looked at: ${service} is not enabled.` };
+    return { ok: false, detail: `Not enabled in the project: ${service}.`, missing: [service] };
   }
 }
 
@@ -55,6 +58,7 @@ async function lookAtPermissions(client: GoogleClient): Promise<Finding> {
 
 async function lookAtServices(client: GoogleClient): Promise<Finding> {
   const missing = await client.disabledServices(client.settings.projectId, services);
+  if (missing === null) return { ok: true, detail: "Not looked at: what serves IAM here does not know of services." };
   if (missing.length === 0) return { ok: true, detail: "IAM, Resource Manager and Vertex AI are enabled." };
   return { ok: false, detail: `Not enabled in the project: ${missing.join(", ")}.`, missing };
 }
@@ -142,6 +146,8 @@ export async function check(client: GoogleClient): Promise<Findings> {
       return finding.ok;
     } catch (error) {
       findings.push({ name, ok: false, detail: wordsOf(error) });
+      const subject = isForbidden(error) ? subjectOf(error) : null;
+      if (subject !== null) missing.push(subject);
       return false;
     }
   };
@@ -157,5 +163,5 @@ export async function check(client: GoogleClient): Promise<Findings> {
   await note("role for developers", () => optional("iam.roles.get", () => lookAtRole(client)));
   await note("room", () => optional("iam.serviceAccounts.list", () => lookAtRoom(client)));
   await note("admin key", () => optional("iam.serviceAccountKeys.get", () => lookAtOwnKey(client)));
-  return { ok: findings.every((finding) => finding.ok), findings, missing };
+  return { ok: findings.every((finding) => finding.ok), findings, missing: [...new Set(missing)] };
 }

@@ -2,7 +2,7 @@ import { KeyGateError } from "@keygate/shared/errors";
 import { Secret } from "@keygate/shared/secret";
 import { z } from "zod";
 import type { VendorHttp } from "../http.ts";
-import { classifyGoogle, isGone, isUnauthenticated } from "./errors.ts";
+import { classifyGoogle, isBadRequest, isGone, isUnauthenticated, isUnserved } from "./errors.ts";
 import { Policy } from "./policy.ts";
 import { changePolicy, type PolicyChange } from "./policy-queue.ts";
 import type { GoogleSettings } from "./settings.ts";
@@ -22,7 +22,8 @@ const Key = z.object({
   disabled: z.boolean().nullish(),
   disableReason: z.string().nullish(),
 });
-const CreatedKey = Key.extend({ privateKeyData: z.base64().min(1) });
+// Either alphabet of base64, padded or not: what is in it is checked when it is read.
+const CreatedKey = Key.extend({ privateKeyData: z.string().min(1) });
 const Role = z.object({
   name: z.string(),
   includedPermissions: z.array(z.string()).nullish(),
@@ -116,10 +117,20 @@ export function createGoogleClient({ http, settings, tokens, settleMs }: GoogleC
     }
   }
 
+  /** Of a neighbour of IAM, which a gateway in front of IAM need not serve: null when it refuses the call as unknown. */
+  async function orUnserved<T>(url: string, promise: Promise<T>): Promise<T | null> {
+    try {
+      return await promise;
+    } catch (error) {
+      if (url === iamUrl && isUnserved(error)) return null;
+      throw error;
+    }
+  }
+
   const project = (projectId: string) => `${iamUrl}/v1/projects/${encodeURIComponent(projectId)}`;
   // The project's own name, not its wildcard: under that an account that is gone answers as if it were forbidden.
   const account = ({ projectId, email }: AccountRef) =>
-    `${project(projectId)}/serviceAccounts/${encodeURIComponent(email)}`;
+    `${project(projectId)}/serviceAccounts/${encodeURIComponent(email).replace("%40", "@")}`;
   const keys = (ref: AccountRef) => `${account(ref)}/keys`;
   const key = (ref: AccountRef, id: string) => `${keys(ref)}/${encodeURIComponent(id)}`;
   const policy = (projectId: string) => `${resourceManagerUrl}/v3/projects/${encodeURIComponent(projectId)}`;
@@ -228,19 +239,24 @@ export function createGoogleClient({ http, settings, tokens, settleMs }: GoogleC
       const url = `${policy(projectId)}:testIamPermissions`;
       return (await call("POST", url, "policy read", Held, body)).permissions ?? [];
     },
-    /** Those of the services that are not enabled. */
-    async disabledServices(projectId: string, services: readonly string[]): Promise<string[]> {
+    /** Those of the services that are not enabled; null when what stands in for Google does not know of services. */
+    async disabledServices(projectId: string, services: readonly string[]): Promise<string[] | null> {
       const names = services.map((name): [string, string] => ["names", `projects/${projectId}/services/${name}`]);
       const query = new URLSearchParams(names);
       const url = `${settings.serviceUsageUrl}/v1/projects/${projectId}/services:batchGet?${query}`;
-      const answer = await call("GET", url, "services read", Services);
+      const answer = await orUnserved(settings.serviceUsageUrl, call("GET", url, "services read", Services));
+      if (answer === null) return null;
       const enabled = (answer.services ?? []).filter(({ state }) => state === "ENABLED");
       return services.filter((name) => !enabled.some((service) => service.name.endsWith(`/services/${name}`)));
     },
-    /** Whether an organization policy that is a switch is on. A constraint that does not exist is off. */
+    /** Whether an organization policy that is a switch is on. A constraint that Google does not know is off. */
     async isEnforced(projectId: string, constraint: string): Promise<boolean> {
       const url = `${settings.orgPolicyUrl}/v2/projects/${projectId}/policies/${constraint}:getEffectivePolicy`;
-      const found = await orGone(call("GET", url, "orgpolicy read", EffectivePolicy));
+      const asked = orGone(call("GET", url, "orgpolicy read", EffectivePolicy)).catch((error: unknown) => {
+        if (isBadRequest(error)) return null;
+        throw error;
+      });
+      const found = await orUnserved(settings.orgPolicyUrl, asked);
       return (found?.spec?.rules ?? []).some((rule) => rule.enforce === true);
     },
   };

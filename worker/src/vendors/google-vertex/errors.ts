@@ -48,7 +48,10 @@ export function readGoogleError(
     code: status ?? null,
     reason: info?.reason ?? null,
     subject: info?.metadata?.permission ?? info?.metadata?.service ?? null,
-    constraints: (first(Precondition)?.violations ?? []).map(({ type }) => type.replace(/^constraints\//, "")),
+    // Other preconditions have types without a dot, like TOS.
+    constraints: (first(Precondition)?.violations ?? [])
+      .map(({ type }) => type.replace(/^constraints\//, ""))
+      .filter((type) => type.includes(".")),
     retryMs: delay === undefined ? null : Number.parseFloat(delay) * 1000,
   };
 }
@@ -97,12 +100,25 @@ const has = (error: unknown, matches: (facts: Partial<GoogleFacts>) => boolean):
 
 /** Google itself says that it is not there. A 404 from anything in between does not count. */
 export const isGone = (error: unknown) => has(error, ({ status, code }) => status === 404 && code === "NOT_FOUND");
+/** Whatever answered does not know such a call at all. */
+export const isUnserved = (error: unknown) => has(error, ({ status }) => [404, 405, 501].includes(status ?? 0));
 export const isTaken = (error: unknown) => has(error, ({ code }) => code === "ALREADY_EXISTS");
 export const isAborted = (error: unknown) => has(error, ({ code }) => code === "ABORTED");
 export const isForbidden = (error: unknown) => has(error, ({ code }) => code === "PERMISSION_DENIED");
+/** Not allowed because the API is not enabled, which no permission helps with. */
+export const isServiceOff = (error: unknown): boolean => has(error, ({ reason }) => reason === "SERVICE_DISABLED");
+/** What a refusal says is missing: a permission, or an API that nobody enabled. Null when it does not say. */
+export const subjectOf = (error: unknown): string | null =>
+  error instanceof KeyGateError ? ((error.facts as Partial<GoogleFacts>).subject ?? null) : null;
 export const isUnauthenticated = (error: unknown) => has(error, ({ status }) => status === 401);
+/** Google looked at the call, the caller or the thing called for, and did nothing; neither a rate nor a token. */
+export const isRefusal = (error: unknown) =>
+  has(error, ({ status }) => status !== 401 && status !== 429) && error.nothingHappened;
 /** The vendor looked at the request and did not like it: nothing of it happened. */
 export const isBadRequest = (error: unknown) => has(error, ({ status }) => status === 400);
+/** The request is right, but an organization policy or the state of things is against it. */
+export const isPrecondition = (error: unknown) =>
+  has(error, ({ code, constraints }) => code === "FAILED_PRECONDITION" || (constraints ?? []).length > 0);
 /** There are as many of something as there may be. */
 export const isFull = (error: unknown) => has(error, ({ status }) => status === 429) && error.code === "vendor.refused";
 /** A 429 that does not say that it is about a rate. */
@@ -112,3 +128,10 @@ export const isVagueLimit = (error: unknown) =>
 /** The organization policies named by a refusal. */
 export const constraintsOf = (error: unknown): string[] =>
   error instanceof KeyGateError ? ((error.facts as Partial<GoogleFacts>).constraints ?? []) : [];
+
+/**
+ * A policy that names an account it does not know is a bad argument among others, and nothing but the words tells it
+ * from them. They only decide how long it may last.
+ */
+export const saysNotThere = (error: unknown) =>
+  error instanceof KeyGateError && /does not exist|not found/i.test(error.detail ?? "");

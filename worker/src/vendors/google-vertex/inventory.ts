@@ -1,7 +1,7 @@
 import { type Inventory, ifAllowed, type Listed, type SeenKey } from "../inventory.ts";
 import { defaultRole } from "./bindings.ts";
 import type { GoogleAccount, GoogleClient, GoogleKey } from "./client.ts";
-import type { Policy } from "./policy.ts";
+import { expressionFor, type Policy } from "./policy.ts";
 import { accountOf, type GoogleState } from "./state.ts";
 
 interface Grant {
@@ -77,7 +77,11 @@ const disabledWords = (reason: string | null) =>
     ? "Google found the key in public and disabled it (EXPOSED). Treat it as leaked."
     : `The key is disabled (${reason ?? "no reason given"}).`;
 
-const endOf = (expression: string | null) => /timestamp\("([^"]+)"\)/.exec(expression ?? "")?.[1] ?? null;
+/** The end that a condition sets; one that says more than that is shown whole. */
+function endOf(expression: string | null): string | null {
+  const until = /timestamp\("([^"]+)"\)/.exec(expression ?? "")?.[1];
+  return until !== undefined && expression === expressionFor(until) ? until : expression;
+}
 
 /** KeyGate's service accounts with their keys and grants. */
 export const inventory: Inventory<GoogleClient> = {
@@ -138,8 +142,8 @@ export const inventory: Inventory<GoogleClient> = {
     const own = grants.filter((grant) => grant.role === role);
     const extra = grants.filter((grant) => grant.role !== role).map((grant) => grant.role);
     const ends = own.map(({ expression }) => endOf(expression));
-    const isRight =
-      own.length === 1 && ends[0] === accessUntil && (accessUntil !== null || own[0]?.expression === null);
+    // The whole condition: one that has an "or" behind its end does not end.
+    const isRight = own.length === 1 && own[0]?.expression === (accessUntil && expressionFor(accessUntil));
     return [
       ...(isRight
         ? []

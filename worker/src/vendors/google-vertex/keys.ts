@@ -1,19 +1,17 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { KeyGateError, must } from "@keygate/shared/errors";
 import type { Secret } from "@keygate/shared/secret";
 import { WaitForVendor } from "../../saga/wait.ts";
 import { makeKeyPair, noEnd, selfSignedCertificate } from "./certificate.ts";
 import type { AccountRef, GoogleClient, GoogleKey } from "./client.ts";
-import { constraintsOf, isBadRequest, isForbidden, isFull, isGone } from "./errors.ts";
+import { constraintsOf, isBadRequest, isFull, isGone, isPrecondition, isVagueLimit, saysNotThere } from "./errors.ts";
 import { readdressKeyFile, writeKeyFile } from "./key-file.ts";
-import { type Ctx, type GoogleState, type GoogleStep, isYoung, requireAccount } from "./state.ts";
+import { type Ctx, type GoogleState, type GoogleStep, isYoung, pauseFor, requireAccount } from "./state.ts";
 
 /** Keys that people can make; Google allows no more on one account, ever. */
 export const keysMax = 10;
 const unknownForMs = 120_000;
 const lookAgainMs = 1_000;
 const clockSkewMs = 60_000;
-const triesAtOnce = 5;
 
 type MadeKey = { key: GoogleKey; file: Secret; madeBy: "upload" | "create" };
 
@@ -38,12 +36,15 @@ async function createKeyAtGoogle({ client }: Ctx, state: GoogleState): Promise<M
   return { key: made.key, file: readdressKeyFile(made.file, client.settings.tokenUrl), madeBy: "create" };
 }
 
+const isAboutNewAccount = (error: unknown) =>
+  isGone(error) || (isBadRequest(error) && !isPrecondition(error) && saysNotThere(error));
+
 /** By upload where the organization allows it and Google likes the certificate, else made by Google. */
 async function makeKey(ctx: Ctx, state: GoogleState): Promise<MadeKey> {
   try {
     return await uploadKey(ctx, state);
   } catch (uploading) {
-    if (!isBadRequest(uploading)) throw uploading;
+    if (!isBadRequest(uploading) || isAboutNewAccount(uploading)) throw uploading;
     try {
       return await createKeyAtGoogle(ctx, state);
     } catch (creating) {
@@ -58,18 +59,15 @@ async function makeKey(ctx: Ctx, state: GoogleState): Promise<MadeKey> {
   }
 }
 
-/** For a short while keys of a new account are refused as if it did not exist. Those refusals did nothing. */
-async function makeKeyOnce(ctx: Ctx, state: GoogleState): Promise<MadeKey> {
-  for (let tried = 1; ; tried++) {
-    try {
-      return await makeKey(ctx, state);
-    } catch (error) {
-      const isUnknown = (isGone(error) || isForbidden(error)) && isYoung(ctx, state, unknownForMs);
-      if (!isUnknown) throw error;
-      if (tried >= triesAtOnce)
-        throw new WaitForVendor(lookAgainMs * 5, "Google makes no keys for the new account yet");
-      await sleep(lookAgainMs);
-    }
+/** For a short while keys of a new account are refused as if it did not exist: surely nothing was made then. */
+async function makeKeyWhenKnown(ctx: Ctx, state: GoogleState): Promise<MadeKey> {
+  try {
+    return await makeKey(ctx, state);
+  } catch (error) {
+    if (!isAboutNewAccount(error) || !isYoung(ctx, state, unknownForMs)) throw error;
+    throw new WaitForVendor(pauseFor(ctx, state), "Google makes no keys for the new account yet", {
+      nothingHappened: true,
+    });
   }
 }
 
@@ -91,11 +89,11 @@ export const createKey: GoogleStep = {
     }
     let made: MadeKey;
     try {
-      made = await makeKeyOnce(ctx, state);
+      made = await makeKeyWhenKnown(ctx, state);
     } catch (error) {
-      if (!isFull(error)) throw error;
+      if (!(await isAboutRoom(client, state, error))) throw error;
       await makeRoom(client, state);
-      made = await makeKeyOnce(ctx, state);
+      made = await makeKeyWhenKnown(ctx, state);
     }
     const issued = await ctx.deliver(made.file);
     return { keyId: made.key.id, keyMadeBy: made.madeBy, keyValidUntil: made.key.validUntil, issued };
@@ -110,6 +108,13 @@ export const createKey: GoogleStep = {
     await endKeys(client, requireAccount(state), own, keep);
   },
 };
+
+/** Whether the account has all the keys it may have. A 429 need not say what it is about: then they are counted. */
+async function isAboutRoom(client: GoogleClient, state: GoogleState, error: unknown): Promise<boolean> {
+  if (isFull(error)) return true;
+  if (!isVagueLimit(error)) return false;
+  return ((await client.listKeys(requireAccount(state))) ?? []).length >= keysMax;
+}
 
 /** Google would have us wait a day for an account with ten keys; those that nobody has can go now. */
 async function makeRoom(client: GoogleClient, state: GoogleState): Promise<void> {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { KeyGateError } from "@keygate/shared/errors";
-import { isAborted, isBadRequest, isForbidden } from "./errors.ts";
+import { leaseInForce, underLease } from "../../lease-watch.ts";
+import { isAborted, isRefusal } from "./errors.ts";
 import type { Binding, Policy } from "./policy.ts";
 
 /** How one project's policy is reached. */
@@ -15,6 +16,8 @@ export type PolicyChange = (bindings: readonly Binding[]) => Binding[] | null;
 interface Waiting {
   access: PolicyAccess;
   change: PolicyChange;
+  /** Of the job that asked: a batch runs in the name of all of them, and each may lose its own. */
+  lease: ReturnType<typeof leaseInForce>;
   resolve(): void;
   reject(error: unknown): void;
 }
@@ -36,7 +39,7 @@ const queues = new Map<string, Waiting[]>();
  */
 export function changePolicy(name: string, access: PolicyAccess, change: PolicyChange): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const waiting = { access, change, resolve, reject };
+  const waiting = { access, change, lease: leaseInForce(), resolve, reject };
   const queue = queues.get(name);
   if (queue) queue.push(waiting);
   else {
@@ -58,7 +61,7 @@ async function work(name: string): Promise<void> {
   queues.delete(name);
 }
 
-/** Writes a batch. When Google does not like it, each change is tried alone: one bad one must not stop the others. */
+/** Writes a batch. When Google refuses it, each change is tried alone: one bad one must not stop the others. */
 async function settle(batch: readonly Waiting[]): Promise<void> {
   const [first, ...others] = batch;
   if (!first) return;
@@ -66,12 +69,35 @@ async function settle(batch: readonly Waiting[]): Promise<void> {
     const left = await writeTogether(first.access, batch);
     for (const { resolve } of left) resolve();
   } catch (error) {
-    if (others.length > 0 && (isBadRequest(error) || isForbidden(error))) {
+    if (others.length > 0 && isRefusal(error)) {
       for (const each of batch) await settle([each]);
     } else {
       for (const { reject } of batch) reject(error);
     }
   }
+}
+
+const isOver = ({ lease }: Waiting) => lease?.isOver() === true;
+
+/** Those whose job is still theirs; the others are told that another worker has it now. */
+function withoutLost(batch: readonly Waiting[]): Waiting[] {
+  for (const waiting of batch) if (isOver(waiting)) waiting.reject(new KeyGateError("job.lease_lost"));
+  return batch.filter((waiting) => !isOver(waiting));
+}
+
+/** Those whose change can be made, and the bindings with all of these changes; null when they say so already. */
+function applied(batch: readonly Waiting[], policy: Policy): { left: Waiting[]; bindings: Binding[] | null } {
+  let bindings: Binding[] | null = null;
+  const left = batch.filter((waiting) => {
+    try {
+      bindings = waiting.change(bindings ?? policy.bindings) ?? bindings;
+      return true;
+    } catch (error) {
+      waiting.reject(error);
+      return false;
+    }
+  });
+  return { left, bindings };
 }
 
 /**
@@ -81,27 +107,22 @@ async function settle(batch: readonly Waiting[]): Promise<void> {
  */
 async function writeTogether(access: PolicyAccess, batch: readonly Waiting[]): Promise<Waiting[]> {
   let left = [...batch];
-  for (let round = 0; round < roundsMax; round++) {
-    const policy = await access.read();
-    let bindings = policy.bindings;
-    let isChanged = false;
-    for (const waiting of left) {
-      try {
-        const changed = waiting.change(bindings);
-        isChanged ||= changed !== null;
-        bindings = changed ?? bindings;
-      } catch (error) {
-        waiting.reject(error);
-        left = left.filter((each) => each !== waiting);
-      }
-    }
-    if (!isChanged) return left;
+  for (let round = 0; round < roundsMax; ) {
+    left = withoutLost(left);
+    if (left.length === 0) return left;
+    // Under the leases of all: whoever lost his in the meantime must not have his change written by the others.
+    const watch = { isOver: () => left.some(isOver) };
     try {
-      await access.write({ ...policy, bindings });
+      const policy = await underLease(watch, () => access.read());
+      const { left: able, bindings } = applied(left, policy);
+      left = able;
+      if (bindings !== null) await underLease(watch, () => access.write({ ...policy, bindings }));
       return left;
     } catch (error) {
+      if (error instanceof KeyGateError && error.code === "job.lease_lost" && left.some(isOver)) continue;
       if (!isAborted(error)) throw error;
-      if (round + 1 < roundsMax) await sleep(Math.random() * Math.min(pauseMaxMs, pauseBaseMs * 2 ** round));
+      round += 1;
+      if (round < roundsMax) await sleep(Math.random() * Math.min(pauseMaxMs, pauseBaseMs * 2 ** (round - 1)));
     }
   }
   throw new KeyGateError("vendor.unavailable", {

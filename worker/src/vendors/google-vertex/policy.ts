@@ -5,7 +5,7 @@ import { z } from "zod";
 export const Binding = z.looseObject({
   role: z.string(),
   members: z.array(z.string()).default([]),
-  condition: z.looseObject({ expression: z.string() }).nullish(),
+  condition: z.looseObject({ expression: z.string().nullish() }).nullish(),
 });
 export type Binding = z.infer<typeof Binding>;
 
@@ -30,7 +30,8 @@ export const principalsMax = 1_500;
 export const principalsOf = (bindings: readonly Binding[]) =>
   bindings.reduce((sum, { members }) => sum + members.length, 0);
 
-const expressionFor = (until: string) => `request.time < timestamp("${until}")`;
+/** The condition of a grant that ends. */
+export const expressionFor = (until: string) => `request.time < timestamp("${until}")`;
 
 /** An account's own spelling, and the one that a policy shows after the account was deleted. */
 const isSpellingOf = (email: string) => {

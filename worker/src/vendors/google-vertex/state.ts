@@ -12,7 +12,7 @@ export interface GoogleState extends SagaState {
   uniqueId?: string;
   /** When we last asked for the account, or found it: it may stay invisible for a while. */
   accountMadeAt?: string;
-  /** It was seen to be there, so from now on "not found" means gone. */
+  /** It was seen three times in a row. */
   isVisible?: true;
   /** The end in the grant's condition; null is a grant without one. */
   accessUntil?: string | null;
@@ -39,10 +39,9 @@ export const requireAccount = (state: GoogleState): AccountRef => must(accountOf
 /** The time as Google's conditions and certificates have it: whole seconds, rounded down, so never later than asked. */
 export const wholeSeconds = (at: Date): string => at.toISOString().replace(/\.\d+Z$/, "Z");
 
-/** Whether "not found" about the account may still mean "not yet". */
-export function mayBeInvisible({ client, now }: Pick<Ctx, "client" | "now">, state: GoogleState): boolean {
-  return !state.isVisible && isYoung({ now }, state, client.settleMs);
-}
+/** Whether "not found" about the account may still mean "not yet", or "not everywhere yet". */
+export const mayBeInvisible = ({ client, now }: Pick<Ctx, "client" | "now">, state: GoogleState): boolean =>
+  isYoung({ now }, state, client.settleMs);
 
 /** Whether the account was made less than so many milliseconds ago. */
 export const isYoung = (ctx: Pick<Ctx, "now">, state: GoogleState, withinMs: number): boolean =>
