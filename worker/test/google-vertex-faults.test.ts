@@ -1,4 +1,4 @@
-import { describeFaultMatrix, matrixBackends } from "./fault-matrix.ts";
+import { describeFaultMatrix, matrixBackends, matrixKills } from "./fault-matrix.ts";
 import { googleVertexFixture } from "./fixtures/google-vertex.ts";
 
-describeFaultMatrix(googleVertexFixture, matrixBackends);
+describeFaultMatrix(googleVertexFixture, matrixBackends, {}, matrixKills);
