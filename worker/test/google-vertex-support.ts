@@ -41,7 +41,8 @@ export interface Job {
 }
 
 export const dayMs = 86_400_000;
-const timeoutMs = 2_000;
+// Longer than a busy machine needs for a key pair: a call that is given up would count as one whose answer was lost.
+const timeoutMs = 15_000;
 const runOptions = { settleMs: 0, checkpoint: async () => {} };
 const triesMax = 60;
 
