@@ -4,17 +4,29 @@ import { cpus, release, totalmem, type } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import root from "../../package.json" with { type: "json" };
+import { engine } from "./bench/engine.ts";
+import { expiry } from "./bench/expiry.ts";
 import { openGround } from "./bench/ground.ts";
 import { intake } from "./bench/intake.ts";
+import { life } from "./bench/life.ts";
+import { lists } from "./bench/lists.ts";
 import { provision } from "./bench/provision.ts";
 import { benchmarksPage, type Machine, type Section, sectionForTerminal } from "./bench/report.ts";
+import { revoke } from "./bench/revoke.ts";
 import type { Scenario } from "./bench/scenario.ts";
+import { slowVendor } from "./bench/slow-vendor.ts";
 import { installRedisServer, redisHint } from "./redis-server.ts";
 
 /** In the order in which they run: those that fill the tables come last. */
 const scenarios: Readonly<Record<string, Scenario>> = {
   provision,
+  engine,
   intake,
+  revoke,
+  expiry,
+  "slow-vendor": slowVendor,
+  lists,
+  life,
 };
 
 const help = `Usage: npm run bench -- [--quick] [--only NAME,…] [--out FILE] [--help]

@@ -1,9 +1,18 @@
 import { Agent, request } from "undici";
 
+/** What stands for a key at the vendor. */
+export interface MadeKey {
+  projectId: string;
+  keyId: string;
+  accountId: string;
+}
+
 /** The calls that KeyGate makes at OpenAI, made by nobody but undici: the limit of what can be reached. */
 export interface DirectVendor {
-  provision(index: number): Promise<{ projectId: string; keyId: string; accountId: string }>;
-  revoke(made: { projectId: string; keyId: string; accountId: string }): Promise<void>;
+  provision(index: number): Promise<MadeKey>;
+  /** A project with an account and a key in it, and nothing more. */
+  makeKey(name: string): Promise<MadeKey>;
+  revoke(made: MadeKey): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -40,6 +49,11 @@ export function openDirectVendor(url: string, adminKey: string): DirectVendor {
       const keyId = (account.api_key as { id: string }).id;
       await call("GET", `${project}/api_keys/${keyId}`);
       return { projectId, keyId, accountId: String(account.id) };
+    },
+    async makeKey(name) {
+      const projectId = String((await call("POST", "/projects", { name })).id);
+      const account = await call("POST", `/projects/${projectId}/service_accounts`, { name });
+      return { projectId, keyId: (account.api_key as { id: string }).id, accountId: String(account.id) };
     },
     async revoke({ projectId, keyId, accountId }) {
       const project = `/projects/${projectId}`;

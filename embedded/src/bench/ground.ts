@@ -7,7 +7,7 @@ import { z } from "zod";
 import { type Child, startChild } from "../child.ts";
 import { startPostgres } from "../postgres-server.ts";
 import { startRedis } from "../redis-server.ts";
-import { type BenchClient, openClient } from "./client.ts";
+import { addDevelopers, type BenchClient, openClient } from "./client.ts";
 
 /** Everything that is measured, on loopback: PostgreSQL, Redis, the simulated vendors, and KeyGate's two processes. */
 export interface Ground {
@@ -29,6 +29,13 @@ export interface Ground {
   control(path: string, body?: unknown): Promise<unknown>;
   /** Makes the vendor take so long for each call, and forget everything that it has. */
   freshVendor(latencyMs: number): Promise<void>;
+  /** The calls that the vendor has seen since it was made fresh. */
+  vendorCalls(): Promise<VendorCall[]>;
+  /** Provisions one key, so that there is one of everything. */
+  provisionOne(): Promise<void>;
+  /** Ends what is queued without working it; the worker must be stopped. */
+  forgetOpenJobs(): Promise<void>;
+  logDir: string;
   /** Waits until no job is waiting or under way. */
   settle(): Promise<void>;
   close(): Promise<void>;
@@ -45,6 +52,10 @@ const postgresSettings = {
   maintenance_work_mem: "512MB",
   checkpoint_timeout: "30min",
 };
+const Calls = z.object({
+  calls: z.array(z.object({ method: z.string(), path: z.string(), status: z.number().nullable(), at: z.number() })),
+});
+export type VendorCall = z.infer<typeof Calls>["calls"][number];
 const VendorReady = z.object({ env: z.record(z.string(), z.string()), openAiUrl: z.string() });
 
 /** Starts all of it, in a temporary folder that goes with it. */
@@ -123,6 +134,7 @@ export async function openGround(say: (line: string) => void): Promise<Ground> {
     closers.push(() => client.close());
     await client.signIn(admin);
 
+    const vendorCalls = async () => Calls.parse(await (await fetch(`${vendor.openAiUrl}/_control/calls`)).json()).calls;
     const control = async (path: string, body?: unknown): Promise<unknown> => {
       const answer = await fetch(`${vendor.openAiUrl}/_control/${path}`, {
         method: "POST",
@@ -145,6 +157,20 @@ export async function openGround(say: (line: string) => void): Promise<Ground> {
       stopApi: () => stop("api"),
       stopWorker: () => stop("worker"),
       control,
+      vendorCalls,
+      logDir,
+      async provisionOne() {
+        const [developer_id] = await addDevelopers(client, 1, "one");
+        await client.must([200], "POST", "/keys/provision", { developer_id, vendor: "openai" });
+      },
+      async forgetOpenJobs() {
+        await sql.query(
+          `with ended as (
+            update jobs set state = 'failed', finished_at = now(), lease_token = null, lease_until = null
+            where state in ('queued', 'running', 'waiting_for_vendor', 'compensating') returning key_id)
+          update keys set status = 'failed' where status = 'pending' and id in (select key_id from ended)`,
+        );
+      },
       async freshVendor(latencyMs) {
         await control("reset", {});
         await control("settings", { projects_max: 1_000_000, models: ["gpt-5-mini"] });

@@ -7,7 +7,7 @@ const concurrency = 64;
 
 /** How fast work is taken in, durably, when nobody waits for its end. */
 export const intake: Scenario = async ({ ground, quick, say }) => {
-  const { client, sql } = ground;
+  const { client } = ground;
   const developers = await addDevelopers(client, 64, "intake");
   const ask = (index: number) =>
     client.must(
@@ -28,8 +28,7 @@ export const intake: Scenario = async ({ ground, quick, say }) => {
     taken.push(await pump(count, concurrency, ask));
   }
   // What was asked for is not what this measures: it goes without being worked.
-  await sql.query("delete from saga_steps where job_id in (select id from jobs where state = 'queued')");
-  await sql.query("delete from jobs where state = 'queued'");
+  await ground.forgetOpenJobs();
   await ground.startWorker();
 
   const rate = median(taken.map((run) => run.perSecond));
