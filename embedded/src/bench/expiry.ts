@@ -9,7 +9,7 @@ const betweenRevocationsMs = 1_000;
 export const expiry: Scenario = async ({ ground, quick, say }) => {
   const { sql, client } = ground;
   const due = quick ? 2_000 : 100_000;
-  const real = quick ? 300 : 8_000;
+  const real = quick ? 900 : 8_000;
   const observeMs = quick ? 4_000 : 40_000;
   const direct = openDirectVendor(ground.vendorUrl, ground.vendorKey);
   await ground.freshVendor(0);

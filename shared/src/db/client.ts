@@ -1,5 +1,6 @@
 import { Kysely, PostgresDialect, sql, type Transaction } from "kysely";
 import pg from "pg";
+import { allowPrepared } from "./prepared.ts";
 import type { Database } from "./schema.ts";
 
 /** The pool or a transaction: every repository takes either. */
@@ -32,6 +33,7 @@ export function openDatabase(options: DatabaseOptions): Db {
     query_timeout: 25_000,
     idle_in_transaction_session_timeout: 30_000,
     keepAlive: true,
+    onConnect: allowPrepared,
     types: {
       // Money in micro-dollars and sequence numbers stay far below 2^53.
       getTypeParser: (oid: number, format?: "text" | "binary") =>

@@ -4,6 +4,7 @@ import type { DeveloperId } from "../contracts/ids.ts";
 import { newId } from "../ids.ts";
 import type { Db, Tx } from "./client.ts";
 import { idAfter, type Page, pageById } from "./paging.ts";
+import { prepared } from "./prepared.ts";
 import { developersMatching } from "./search.ts";
 
 export interface DeveloperRow {
@@ -58,7 +59,12 @@ export function developerRows(db: Db | Tx) {
 
     /** What names are made of, without the counts. */
     async nameOf(id: DeveloperId) {
-      return db.selectFrom("developers").select(["name", "email", "team"]).where("id", "=", id).executeTakeFirst();
+      return db
+        .selectFrom("developers")
+        .select(["name", "email", "team"])
+        .where("id", "=", id)
+        .modifyEnd(prepared)
+        .executeTakeFirst();
     },
 
     /** Locked, so that nobody is deactivated between a check and what follows from it. */

@@ -11,6 +11,7 @@ import { currentTraceParent } from "../tracing.ts";
 import type { Actor } from "./audit.ts";
 import { type Db, json, nowPlus, type Tx } from "./client.ts";
 import { idAfter, type Page, pageById } from "./paging.ts";
+import { prepared } from "./prepared.ts";
 import type { Database, JobError, JobWaiting } from "./schema.ts";
 
 export type JobRow = Selectable<Database["jobs"]>;
@@ -146,7 +147,7 @@ export function jobRows(db: Db | Tx) {
     },
 
     async find(id: JobId): Promise<JobRow | undefined> {
-      return db.selectFrom("jobs").select(columns).where("id", "=", id).executeTakeFirst();
+      return db.selectFrom("jobs").select(columns).where("id", "=", id).modifyEnd(prepared).executeTakeFirst();
     },
 
     /** The row, locked until the transaction ends. */
@@ -228,6 +229,7 @@ export function jobRows(db: Db | Tx) {
         .where((where) => where.or([where("lease_until", "is", null), where("lease_until", "<=", now)]))
         .returning(columns)
         .returning(sql<boolean>`started_at = now()`.as("is_first_try"))
+        .modifyEnd(prepared)
         .executeTakeFirst();
       return row ?? null;
     },

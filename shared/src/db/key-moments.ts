@@ -6,6 +6,7 @@ import type { Actor } from "./audit.ts";
 import { type Db, json } from "./client.ts";
 import { type JobRow, jobColumns, type Lease, workableStates } from "./jobs.ts";
 import { type IssuedKey, type KeyRow, keyColumns, type NewKey } from "./keys.ts";
+import { prepared } from "./prepared.ts";
 
 /**
  * The three moments of a key's life in which somebody waits, each as one statement: one round trip and one commit for
@@ -43,7 +44,7 @@ export function keyMoments(db: Db) {
         models_allowed: key.modelsAllowed,
       };
       const models = key.modelsAllowed ? [...key.modelsAllowed] : null;
-      const { rows } = await sql<JobRow>`
+      const { rows } = await sql<JobRow>`${prepared}
         with developer as (
           select id from developers where id = ${key.developerId} and is_active for share),
         vendor as (
@@ -94,7 +95,7 @@ export function keyMoments(db: Db) {
       audit: { actor: Actor; details: Record<string, unknown> };
     }): Promise<boolean> {
       const { lease, keyId, issued, audit, lastStep } = issue;
-      const { rows } = await sql`
+      const { rows } = await sql`${prepared}
         with held as (
           select id from keys where id = ${keyId} and status in ('pending', 'active') for update),
         job as (
@@ -127,7 +128,7 @@ export function keyMoments(db: Db) {
       job: Pick<JobRow, "id" | "key_id">,
       actor: Actor,
     ): Promise<{ key: KeyRow; claimedAt: Date } | undefined> {
-      const { rows } = await sql<KeyRow & { claimed_at: Date }>`
+      const { rows } = await sql<KeyRow & { claimed_at: Date }>`${prepared}
         with held as (
           select id from keys where id = ${job.key_id} and status = 'active' for update),
         claimed as (

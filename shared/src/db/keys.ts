@@ -7,6 +7,7 @@ import type { VendorId } from "../contracts/vendors/registry.ts";
 import { KeyGateError } from "../errors.ts";
 import { type Db, json, nowPlus, type Tx } from "./client.ts";
 import { idAfter, type Page, pageById } from "./paging.ts";
+import { prepared } from "./prepared.ts";
 import type { Database } from "./schema.ts";
 import { keysMatching } from "./search.ts";
 
@@ -142,6 +143,7 @@ export function keyRows(db: Db | Tx) {
         .leftJoin("vendor_configs", "vendor_configs.vendor", "keys.vendor")
         .select(["vendor_configs.version as config_version", "vendor_configs.health as config_health"])
         .where("keys.id", "=", id)
+        .modifyEnd(prepared)
         .executeTakeFirst();
       if (!row) return undefined;
       const { config_version: version, config_health: health, ...key } = row;
@@ -154,7 +156,7 @@ export function keyRows(db: Db | Tx) {
 
     async list(query: KeyListQuery): Promise<Page<OwnedKeyRow>> {
       const after = idAfter(query.cursor);
-      let select = owned();
+      let select = db.selectFrom("keys").select(columns);
       if (query.status !== "all") select = select.where("keys.status", "=", query.status);
       if (query.vendor) select = select.where("keys.vendor", "=", query.vendor);
       if (query.developer_id) select = select.where("keys.developer_id", "=", query.developer_id);
@@ -168,9 +170,26 @@ export function keyRows(db: Db | Tx) {
       }
       if (query.q) select = select.where(keysMatching(query.q));
       if (after) select = select.where("keys.id", "<", after as KeyId);
-      const rows = await select
+      // The page first, and then its owners one by one: `offset 0` keeps the planner from reading all developers instead.
+      const rows = await db
+        .selectFrom(
+          select
+            .orderBy("keys.id", "desc")
+            .limit(query.limit + 1)
+            .as("keys"),
+        )
+        .innerJoinLateral(
+          (from) =>
+            from
+              .selectFrom("developers")
+              .select(["name", "email", "team"])
+              .whereRef("developers.id", "=", "keys.developer_id")
+              .offset(0)
+              .as("owner"),
+          (join) => join.onTrue(),
+        )
+        .select([...columns, "owner.name as developer_name", "owner.email as developer_email", "owner.team as team"])
         .orderBy("keys.id", "desc")
-        .limit(query.limit + 1)
         .execute();
       return pageById(rows, query.limit);
     },

@@ -4,6 +4,7 @@ import type { JobId } from "../contracts/ids.ts";
 import { KeyGateError } from "../errors.ts";
 import { type Db, json, type Tx } from "./client.ts";
 import { jobRows, type Lease } from "./jobs.ts";
+import { prepared } from "./prepared.ts";
 
 const columns = ["name", "position", "status", "made", "unsure_since", "started_at", "finished_at"] as const;
 
@@ -36,7 +37,7 @@ export function sagaStepRows(db: Db | Tx) {
 
     /** Durable before the vendor hears of the step. Starting again keeps what earlier tries are unsure about. */
     async start(lease: Lease, step: { name: string; position: number }): Promise<void> {
-      const result = await sql`
+      const result = await sql`${prepared}
         with held as (${fence(lease)})
         insert into saga_steps (job_id, name, position, status)
         select id, ${step.name}, ${step.position}, 'started' from held
@@ -61,7 +62,7 @@ export function sagaStepRows(db: Db | Tx) {
         from held where job_id = held.id and name = ${step.name} returning saga_steps.name`;
       if (!next && sealedTo !== null) await jobRows(db).recordSealedTo(lease, sealedTo);
       const result = next
-        ? await sql<JobWishes>`
+        ? await sql<JobWishes>`${prepared}
             with held as (${fence(lease)}),
             done as (${done}),
             started as (
@@ -75,7 +76,7 @@ export function sagaStepRows(db: Db | Tx) {
                 ${sealedTo === null ? sql`` : sql`, sealed_to = ${sealedTo}`}
               from held where jobs.id = held.id returning jobs.id)
             select held.cancel_requested, held.delivery_key from done, held`.execute(db)
-        : await sql<JobWishes>`with held as (${fence(lease)}) ${done}, held.cancel_requested, held.delivery_key`.execute(
+        : await sql<JobWishes>`${prepared} with held as (${fence(lease)}) ${done}, held.cancel_requested, held.delivery_key`.execute(
             db,
           );
       return expectOne(result, lease);

@@ -5,6 +5,7 @@ import type { UserListQuery } from "../contracts/users.ts";
 import { newId } from "../ids.ts";
 import { type Db, nowPlus, type Tx } from "./client.ts";
 import { idAfter, type Page, pageById } from "./paging.ts";
+import { prepared } from "./prepared.ts";
 import type { Database } from "./schema.ts";
 
 export type UserRow = Selectable<Database["users"]>;
@@ -54,7 +55,7 @@ const listed = (db: Db | Tx) =>
 export function userRows(db: Db | Tx) {
   return {
     async find(id: UserId): Promise<UserRow | undefined> {
-      return db.selectFrom("users").select(columns).where("id", "=", id).executeTakeFirst();
+      return db.selectFrom("users").select(columns).where("id", "=", id).modifyEnd(prepared).executeTakeFirst();
     },
 
     async findByEmail(email: string): Promise<UserRow | undefined> {

@@ -1,0 +1,192 @@
+import { Kysely, PostgresDialect } from "kysely";
+import pg from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { z } from "zod";
+import { createTestDatabase, type TestDatabase } from "../../embedded/test-support/database.ts";
+import { AuditListQuery } from "../src/contracts/audit.ts";
+import { DeveloperListQuery } from "../src/contracts/developers.ts";
+import { JobListQuery } from "../src/contracts/jobs.ts";
+import { KeyListQuery } from "../src/contracts/keys.ts";
+import { auditRows } from "../src/db/audit.ts";
+import type { Db } from "../src/db/client.ts";
+import { developerRows } from "../src/db/developers.ts";
+import { jobRows } from "../src/db/jobs.ts";
+import { keyRows } from "../src/db/keys.ts";
+import { encodeCursor } from "../src/db/paging.ts";
+import type { Database } from "../src/db/schema.ts";
+import { searchRows } from "../src/db/search.ts";
+
+/** A node of a plan, as PostgreSQL tells it. */
+const Node = z.looseObject({
+  "Node Type": z.string(),
+  "Relation Name": z.string().optional(),
+  get Plans() {
+    return z.array(Node).optional();
+  },
+});
+type Node = z.infer<typeof Node>;
+const Explained = z.tuple([z.object({ "QUERY PLAN": z.tuple([z.object({ Plan: Node })]) })]);
+
+const keys = 30_000;
+const auditEvents = 60_000;
+const large = ["keys", "jobs", "audit_events", "developers"];
+const vendors = ["openai", "anthropic", "azure_openai", "google_vertex"];
+
+let database: TestDatabase;
+let pool: pg.Pool;
+let db: Db;
+let plans: Node[] = [];
+
+const id = (prefix: string, n: number | string) =>
+  `${prefix}-${String(n).padStart(8, "0")}-0000-7000-8000-000000000000`;
+
+/** Explains each statement before it runs. */
+function explaining(inner: pg.Pool) {
+  return {
+    async connect() {
+      const client = await inner.connect();
+      return {
+        async query(text: string, values: unknown[]) {
+          if (/^\s*(select|with)/i.test(text)) {
+            const { rows } = await client.query(`explain (format json) ${text}`, values);
+            plans.push(Explained.parse(rows)[0]["QUERY PLAN"][0].Plan);
+          }
+          return client.query(text, values);
+        },
+        release: () => client.release(),
+      };
+    },
+    end: () => inner.end(),
+  };
+}
+
+const idIn = (prefix: string, expression: string) =>
+  `'${prefix}-' || lpad((${expression})::text, 8, '0') || '-0000-7000-8000-000000000000'`;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  pool = new pg.Pool({ connectionString: database.url, max: 1 });
+  await pool.query("set session_replication_role = replica");
+  await pool.query(`insert into developers (id, name, email, team, role)
+    select ${idIn("dev", "n")}, 'Person ' || n, 'person-' || n || '@plans.test', 'team ' || n % 40, 'developer'
+    from generate_series(1, 20000) n`);
+  await pool.query(`insert into workspaces (id, name, description, color)
+    select ${idIn("ws", "n")}, 'Workspace ' || n, '', '#888888' from generate_series(1, 50) n`);
+  await pool.query(
+    `insert into keys (id, developer_id, vendor, workspace_id, status, project_name, budget_micros, rate_limit_rpm,
+        expires_at, hint, lineage_id, created_by)
+      select ${idIn("key", "n")}, ${idIn("dev", "1 + n % 20000")}, ($2::text[])[1 + n % 4],
+        case when n % 3 = 0 then ${idIn("ws", "1 + n % 50")} end, (array['active', 'active', 'revoked'])[1 + (n / 4) % 3],
+        'keygate-team-person-' || substr(md5(n::text), 1, 8), 1, 60, now() + interval '60 days',
+        'sk-...' || substr(md5(n::text), 9, 4), ${idIn("key", "n")}, 'plans'
+      from generate_series(1, $1) n`,
+    [keys, vendors],
+  );
+  await pool.query(
+    `insert into jobs (id, kind, vendor, key_id, parent_id, state, input, priority, requested_by, requested_by_id)
+      select ${idIn("job", "n")}, (array['provision', 'revoke', 'rotate'])[1 + n % 3], ($2::text[])[1 + n % 4],
+        ${idIn("key", "n")}, case when n % 3 = 1 then ${idIn("job", "n - n % 100")} end,
+        (array['succeeded', 'succeeded', 'failed', 'waiting_for_input'])[1 + (n / 3) % 4], '{}', 3, 'plans', 'plans'
+      from generate_series(1, $1) n`,
+    [keys, vendors],
+  );
+  await pool.query(
+    `insert into audit_events (id, action, actor, resource_type, resource_id, created_at)
+      select ${idIn("evt", "n")}, (array['key.provision', 'key.claim', 'key.revoke', 'auth.login'])[1 + n % 4],
+        'admin-' || n % 60 || '@plans.test', 'key', ${idIn("key", "n % 9000")}, now() - make_interval(secs => n * 60)
+      from generate_series(1, $1) n`,
+    [auditEvents],
+  );
+  // What was written last still waits to be sorted into the trigram indexes, as autovacuum does it.
+  await pool.query("vacuum analyze developers, workspaces, keys, jobs, audit_events");
+  db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: explaining(pool) as unknown as pg.Pool }) });
+});
+
+afterAll(async () => {
+  await db?.destroy();
+  await database?.drop();
+});
+
+/** Every choice of these filters. */
+function choices(filters: Record<string, string>): Record<string, string>[] {
+  return Object.entries(filters).reduce<Record<string, string>[]>(
+    (chosen, [name, value]) => chosen.flatMap((one) => [one, { ...one, [name]: value }]),
+    [{}],
+  );
+}
+
+const nodesOf = (node: Node): Node[] => [node, ...(node.Plans ?? []).flatMap(nodesOf)];
+
+/** The tables that a statement read from end to end, although they are large. */
+async function readWhole(ask: () => Promise<unknown>): Promise<string[]> {
+  plans = [];
+  await ask();
+  expect(plans.length).toBeGreaterThan(0);
+  return plans
+    .flatMap(nodesOf)
+    .filter((node) => node["Node Type"] === "Seq Scan")
+    .flatMap((node) => node["Relation Name"] ?? [])
+    .filter((name) => large.includes(name));
+}
+
+async function expectIndexes(
+  queries: readonly Record<string, string>[],
+  list: (query: Record<string, string>) => Promise<unknown>,
+) {
+  const bad: unknown[] = [];
+  for (const query of queries) {
+    const whole = await readWhole(() => list(query));
+    if (whole.length > 0) bad.push({ query, whole });
+  }
+  expect(bad).toEqual([]);
+}
+
+test("a table without the index is noticed", async () => {
+  expect(await readWhole(() => db.selectFrom("keys").select("id").where("description", "=", "x").execute())).toEqual([
+    "keys",
+  ]);
+});
+
+test("every combination of filters of GET /keys is served by an index, on the first page and on later ones", async () => {
+  const filters = { vendor: "openai", developer_id: id("dev", 77), workspace_id: id("ws", 7) };
+  const pages = choices({ cursor: encodeCursor([id("key", keys / 2)]) });
+  const statuses = [{}, { status: "all" }, { status: "revoked" }, { status: "revoking" }];
+  const queries = choices(filters).flatMap((one) =>
+    statuses.flatMap((status) => pages.map((page) => ({ ...one, ...status, ...page }))),
+  );
+  expect(queries).toHaveLength(64);
+  await expectIndexes(queries, (query) => keyRows(db).list(KeyListQuery.parse(query)));
+});
+
+test("every combination of filters of GET /jobs is served by an index", async () => {
+  const filters = { vendor: "openai", kind: "provision", key_id: id("key", 4), parent_id: id("job", 100) };
+  const statuses = [{}, { status: "succeeded" }, { status: "waiting_for_input" }, { status: "running" }];
+  const pages = choices({ cursor: encodeCursor([id("job", keys / 2)]) });
+  const queries = choices(filters).flatMap((one) =>
+    statuses.flatMap((status) => pages.map((page) => ({ ...one, ...status, ...page }))),
+  );
+  await expectIndexes(queries, (query) => jobRows(db).list(JobListQuery.parse(query)));
+});
+
+test("every combination of filters of GET /audit is served by an index", async () => {
+  const [since, until] = [20, 10].map((days) => new Date(Date.now() - days * 86_400_000).toISOString());
+  const filters = {
+    action: "key.claim",
+    actor: "admin-7@plans.test",
+    resource_id: id("key", 4_000),
+    since: String(since),
+    until: String(until),
+    cursor: encodeCursor([String(until), auditEvents / 2]),
+  };
+  await expectIndexes(choices(filters), (query) => auditRows(db).list(AuditListQuery.parse(query)));
+});
+
+test("GET /developers and the search are served by indexes", async () => {
+  const filters = { team: "team 7", active_only: "true", cursor: encodeCursor([id("dev", 1_500)]) };
+  await expectIndexes(choices(filters), (query) => developerRows(db).list(DeveloperListQuery.parse(query)));
+  for (const q of ["person-77@", "son 2917", "zz", id("dev", 5), "zz-nobody"]) {
+    expect(await readWhole(() => searchRows(db).developers(q, 10)), q).toEqual([]);
+    expect(await readWhole(() => searchRows(db).keys(q, 10)), q).toEqual([]);
+    expect(await readWhole(() => keyRows(db).list(KeyListQuery.parse({ q }))), q).toEqual([]);
+  }
+});
