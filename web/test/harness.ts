@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { DeveloperView } from "@keygate/shared/contracts/developers";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContext, type Cookie, chromium, type Page } from "playwright-core";
 import { vi } from "vitest";
 import { chromiumHint, installChromium } from "../../embedded/src/chromium.ts";
 import { type Stack, startStack } from "../../embedded/src/stack.ts";
@@ -64,7 +64,7 @@ export interface Dashboard {
   browser: Browser;
   /** A window of its own, as somebody else has one. */
   open(options?: Parameters<Browser["newContext"]>[0]): Promise<{ page: Page; context: BrowserContext }>;
-  /** The same, signed in as the admin. */
+  /** The same, signed in as the admin; windows share a session, as one browser's do. */
   signedIn(options?: Parameters<Browser["newContext"]>[0]): Promise<{ page: Page; context: BrowserContext }>;
   signIn(page: Page): Promise<void>;
   /** The API, as a script would call it. */
@@ -73,6 +73,8 @@ export interface Dashboard {
   /** A key of the developer, made and taken over the API. */
   key(developerId: string, vendor?: string): Promise<{ key_id: string; api_key: string; key_hint: string }>;
   /** Steers a simulated vendor. */
+  /** An admin's own call to simulated OpenAI, past KeyGate. */
+  atOpenAi<T = unknown>(method: string, path: string, body?: unknown): Promise<T>;
   control<T = unknown>(vendor: "openai" | "anthropic", method: string, path: string, body?: unknown): Promise<T>;
   close(): Promise<void>;
 }
@@ -115,6 +117,8 @@ export async function openDashboard(env: Record<string, string> = {}): Promise<D
     context.setDefaultTimeout(actionMs);
     return { context, page: await context.newPage() };
   };
+  // One session for all windows of a file: signing in costs a password hash each time, and is tested on its own.
+  let cookies: Cookie[] = [];
   const signIn = async (page: Page) => {
     await page.goto(`${url}/sign-in`);
     await page.getByLabel("E-mail").fill(admin.email);
@@ -132,7 +136,14 @@ export async function openDashboard(env: Record<string, string> = {}): Promise<D
     signIn,
     async signedIn(options) {
       const opened = await open(options);
-      await signIn(opened.page);
+      const { page, context } = opened;
+      if (cookies.length > 0) {
+        await context.addCookies(cookies);
+        await page.goto(url);
+        await page.getByRole("heading", { name: /^(Overview|Sign in to KeyGate)$/ }).waitFor();
+      }
+      if (page.url().includes("/sign-in") || cookies.length === 0) await signIn(page);
+      cookies = await context.cookies();
       return opened;
     },
     call,
@@ -143,6 +154,16 @@ export async function openDashboard(env: Record<string, string> = {}): Promise<D
         team: "research",
       }),
     key: (developerId, vendor = "openai") => call("POST", "/keys/provision", { developer_id: developerId, vendor }),
+    async atOpenAi<T>(method: string, path: string, body?: unknown) {
+      const { OPENAI_BASE_URL: base, OPENAI_ADMIN_KEY: key } = stack.simulator.env;
+      const response = await fetch(`${base}/organization${path}`, {
+        method,
+        headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+      return (await response.json()) as T;
+    },
     async control<T>(vendor: "openai" | "anthropic", method: string, path: string, body?: unknown) {
       const response = await fetch(new URL(`/_control${path}`, stack.simulator.vendors[vendor].url), {
         method,

@@ -33,9 +33,10 @@ it("imports developers from CSV after showing what will happen to each line", as
   await page.getByLabel("Or its text").fill(csv);
   await page.getByRole("button", { name: "See what will happen" }).click();
   await page.getByText("1 line cannot be used").waitFor();
-  await page.getByRole("button", { name: "Register 2 developers" }).click();
-  await page.getByText("registered", { exact: true }).waitFor();
+  await page.getByText("will be registered", { exact: true }).waitFor();
   await page.getByText("known already", { exact: true }).waitFor();
+  await page.getByRole("button", { name: "Register 1 developer" }).dblclick();
+  await page.getByText("registered", { exact: true }).waitFor();
   await page.getByRole("button", { name: "Done" }).click();
   await page.getByRole("link", { name: "Import, One" }).waitFor();
 });
@@ -95,19 +96,32 @@ it("revokes many selected keys only after their number was typed, and shows a re
 
 it("finds whose a leaked key is from the line it was found in, then revokes and replaces it", async () => {
   const { id } = await dashboard.developer("Leaky One");
-  const { api_key, key_id } = await dashboard.key(id);
+  const { api_key, key_id } = await dashboard.call<{ api_key: string; key_id: string }>("POST", "/keys/provision", {
+    developer_id: id,
+    vendor: "openai",
+    budget_limit_usd: 12.5,
+    expires_in_days: 20,
+    description: "nightly batch",
+  });
   const { page } = await dashboard.signedIn();
   await page.getByRole("button", { name: "A key has leaked" }).click();
   await page.getByLabel("What was found").fill(`OPENAI_API_KEY="${api_key}"  # committed by mistake`);
   await page.getByRole("button", { name: "Find whose it is" }).click();
   await page.getByText("certain").waitFor();
   await page.getByRole("dialog").getByText("Leaky One").waitFor();
-  await page.getByRole("button", { name: "Revoke and replace" }).click();
-  await page.getByRole("heading", { name: "New key" }).waitFor();
-  await page.getByText("leaky.one@example.com").waitFor();
+  await page.getByLabel("The new key goes").selectOption("page");
+  await page.getByRole("button", { name: "Revoke and replace" }).dblclick();
+  await page.getByRole("button", { name: "Take the key" }).click();
+  await page.getByTestId("secret").waitFor();
   await expect
     .poll(async () => (await dashboard.call<{ status: string }>("GET", `/keys/${key_id}`)).status, { timeout: 20_000 })
     .toBe("revoked");
+  // One successor, with the limits of the one that leaked.
+  const alive = await dashboard.call<{ expires_at: string; created_at: string }[]>("GET", `/keys?developer_id=${id}`);
+  expect(alive).toMatchObject([{ budget_limit_usd: 12.5, description: "nightly batch" }]);
+  const [successor] = alive;
+  const days = (Date.parse(successor?.expires_at ?? "") - Date.parse(successor?.created_at ?? "")) / 86_400_000;
+  expect(Math.round(days)).toBe(20);
   const tail = await dashboard.call<{ match: string }[]>("POST", "/keys/find-by-secret", { text: api_key.slice(-16) });
   expect(tail).toMatchObject([{ match: "fingerprint" }]);
 });

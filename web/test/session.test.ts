@@ -7,8 +7,15 @@ beforeAll(async () => {
 });
 afterAll(() => dashboard?.close());
 
+/** A session of its own, which may be ended without ending another. */
+async function freshlySignedIn() {
+  const opened = await dashboard.open();
+  await dashboard.signIn(opened.page);
+  return opened;
+}
+
 it("keeps the session in a cookie that no script can read, and ends it at sign-out", async () => {
-  const { page, context } = await dashboard.signedIn();
+  const { page, context } = await freshlySignedIn();
   const cookie = (await context.cookies()).find(({ name }) => name === "__Host-keygate");
   expect(cookie).toMatchObject({ httpOnly: true, secure: true, sameSite: "Strict", path: "/" });
   const visible = await page.evaluate(() =>
@@ -35,7 +42,7 @@ it("brings whoever signs in to the page that they asked for", async () => {
 });
 
 it("loses nothing that was typed when the session ends in the middle of a form", async () => {
-  const { page, context } = await dashboard.signedIn();
+  const { page, context } = await freshlySignedIn();
   await page.goto(`${dashboard.url}/developers?dialog=register`);
   await page.getByRole("textbox", { name: "Name", exact: true }).fill("Half Typed");
   await page.getByRole("textbox", { name: "E-mail", exact: true }).fill("half@example.com");
@@ -50,7 +57,7 @@ it("loses nothing that was typed when the session ends in the middle of a form",
 });
 
 it("changes nothing for another site, nor for a page without its header", async () => {
-  const { page, context } = await dashboard.signedIn();
+  const { page, context } = await freshlySignedIn();
   const body = {
     method: "POST",
     headers: { "Content-Type": "application/json" },
@@ -73,8 +80,8 @@ it("changes nothing for another site, nor for a page without its header", async 
 });
 
 it("changes the password, stays signed in here and ends every other session", async () => {
-  const other = await dashboard.signedIn();
-  const { page } = await dashboard.signedIn();
+  const other = await freshlySignedIn();
+  const { page } = await freshlySignedIn();
   const { password } = dashboard.stack.admin;
   const next = "a much longer password";
   await page.goto(`${dashboard.url}/settings`);

@@ -61,7 +61,7 @@ export function Choice({
   return (
     <Select
       aria-label={label}
-      className="w-auto min-w-32"
+      className="w-auto max-w-56 min-w-32"
       value={value ?? ""}
       onChange={(event) => onChange(event.target.value || undefined)}
     >

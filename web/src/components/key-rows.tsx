@@ -31,7 +31,11 @@ export const KeyRows = ({ keys, withDeveloper = false }: { keys: readonly KeyVie
               {keyLabel(key)}
             </Link>
           </Td>
-          {withDeveloper ? <Td className="whitespace-nowrap">{key.developer_name}</Td> : null}
+          {withDeveloper ? (
+            <Td className="max-w-56 truncate" title={key.developer_name}>
+              {key.developer_name}
+            </Td>
+          ) : null}
           <Td>
             <VendorName vendor={key.vendor} isSimulated={key.simulated} isCompact />
           </Td>

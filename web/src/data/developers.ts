@@ -25,6 +25,21 @@ export const developersQuery = ({ inactive, ...search }: DeveloperSearch, limit:
     placeholderData: keepPreviousData,
   });
 
+const pagesMax = 20;
+
+/** The e-mail addresses of everybody who is registered, deactivated ones too; of the newest 10,000 at most. */
+export async function knownEmails(): Promise<Set<string>> {
+  const emails = new Set<string>();
+  let cursor: string | undefined;
+  for (let page = 0; page < pagesMax; page++) {
+    const found = await apiList("/developers", DeveloperView, { query: { active_only: false, limit: 500, cursor } });
+    for (const { email } of found.items) emails.add(email);
+    if (!found.next) break;
+    cursor = found.next;
+  }
+  return emails;
+}
+
 export const developerQuery = (id: DeveloperId) =>
   queryOptions({
     queryKey: ["developers", id],

@@ -2,7 +2,7 @@ import { VendorId } from "@keygate/shared/contracts/vendors/registry";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { FileUp, UserPlus, Users } from "lucide-react";
-import { Choice, FilterChip, Filters, SearchBox } from "../components/filters.tsx";
+import { Choice, Filters, SearchBox } from "../components/filters.tsx";
 import { VendorName } from "../components/marks.tsx";
 import { Page, Pager } from "../components/page.tsx";
 import { Badge } from "../components/ui/badge.tsx";
@@ -14,6 +14,7 @@ import { SkeletonRows } from "../components/ui/skeleton.tsx";
 import { Table, Td, Th } from "../components/ui/table.tsx";
 import { Time } from "../components/ui/time.tsx";
 import { type DeveloperSearch, developersQuery } from "../data/developers.ts";
+import { statsQuery } from "../data/overview.ts";
 import { RegisterDialog } from "../features/developers/developer-form.tsx";
 import { ImportDialog } from "../features/developers/import-dialog.tsx";
 
@@ -23,6 +24,15 @@ export function DevelopersPage() {
   const { dialog, ...search } = route.useSearch();
   const navigate = useNavigate();
   const developers = useQuery(developersQuery(search));
+  const stats = useQuery(statsQuery);
+  // Teams that have keys, those on this page, and the one that was asked for.
+  const teams = [
+    ...new Set([
+      ...Object.keys(stats.data?.keys_by_team ?? {}),
+      ...(developers.data?.items.map(({ team }) => team) ?? []),
+      ...(search.team ? [search.team] : []),
+    ]),
+  ].sort((a, b) => a.localeCompare(b));
   const filter = (change: DeveloperSearch) =>
     navigate({ to: "/developers", search: { ...search, cursor: undefined, ...change }, replace: "q" in change });
   const open = (which: "register" | "import" | undefined) =>
@@ -59,8 +69,13 @@ export function DevelopersPage() {
             ]}
             onChange={(value) => filter({ inactive: value ? true : undefined })}
           />
-          {search.team ? (
-            <FilterChip label={`Team ${search.team}`} onRemove={() => filter({ team: undefined })} />
+          {teams.length > 0 ? (
+            <Choice
+              label="Team"
+              value={search.team}
+              options={[["", "Every team"], ...teams.map((team) => [team, team] as const)]}
+              onChange={(team) => filter({ team })}
+            />
           ) : null}
         </Filters>
         {developers.isError ? (
@@ -105,12 +120,19 @@ export function DevelopersPage() {
                 {items.map((developer) => (
                   <tr key={developer.id} className="hover:bg-sunken/60">
                     <Td className="font-medium whitespace-nowrap">
-                      <Link to="/developers/$id" params={{ id: developer.id }} className="hover:underline">
+                      <Link
+                        to="/developers/$id"
+                        params={{ id: developer.id }}
+                        title={developer.name}
+                        className="inline-block max-w-64 truncate align-middle hover:underline"
+                      >
                         {developer.name}
                       </Link>{" "}
                       {developer.is_active ? null : <Badge>deactivated</Badge>}
                     </Td>
-                    <Td className="text-ink-2">{developer.email}</Td>
+                    <Td className="max-w-72 truncate text-ink-2" title={developer.email}>
+                      {developer.email}
+                    </Td>
                     <Td>
                       <button
                         type="button"

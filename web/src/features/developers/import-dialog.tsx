@@ -7,7 +7,7 @@ import { Dialog, DialogFoot } from "../../components/ui/dialog.tsx";
 import { Field, Input, Textarea } from "../../components/ui/field.tsx";
 import { Notice } from "../../components/ui/notice.tsx";
 import { Table, Td, Th } from "../../components/ui/table.tsx";
-import { createDeveloper } from "../../data/developers.ts";
+import { createDeveloper, knownEmails } from "../../data/developers.ts";
 import { queryClient } from "../../data/query-client.ts";
 import { parseCsv } from "../../lib/csv.ts";
 import { plural } from "../../lib/format.ts";
@@ -61,14 +61,28 @@ function ImportBody({ onClose }: { onClose(): void }) {
   const [text, setText] = useState("");
   const [lines, setLines] = useState<Line[] | null>(null);
   const [isBusy, setBusy] = useState(false);
+  const [isReading, setReading] = useState(false);
+  const [hasRun, setRun] = useState(false);
   const good = lines?.filter((line) => line.body) ?? [];
-  const done = good.filter((line) => line.outcome !== "waiting").length;
+  const fresh = good.filter((line) => line.outcome !== "known");
+  const done = fresh.filter((line) => line.outcome !== "waiting").length;
 
+  const preview = async () => {
+    setReading(true);
+    const read = readLines(text);
+    // Without the list the API tells, line by line, who is known.
+    const known = await knownEmails().catch(() => new Set<string>());
+    setLines(
+      read.map((line) => (line.body && known.has(line.body.email) ? { ...line, outcome: "known" as const } : line)),
+    );
+    setReading(false);
+  };
   const run = async () => {
     if (isBusy || !lines) return;
     setBusy(true);
+    setRun(true);
     for (const line of good) {
-      if (line.outcome === "registered" || !line.body) continue;
+      if (line.outcome === "registered" || line.outcome === "known" || !line.body) continue;
       let outcome: Line["outcome"] = "registered";
       let fault: string | null = null;
       try {
@@ -118,8 +132,9 @@ function ImportBody({ onClose }: { onClose(): void }) {
         <DialogFoot>
           <Button
             variant="primary"
+            isBusy={isReading}
             reason={text.trim() ? null : "Choose a file or paste its text"}
-            onClick={() => setLines(readLines(text))}
+            onClick={preview}
           >
             See what will happen
           </Button>
@@ -132,11 +147,7 @@ function ImportBody({ onClose }: { onClose(): void }) {
       <Notice
         tone={good.length === lines.length ? "info" : "warn"}
         role="status"
-        title={
-          isBusy || done > 0
-            ? `${done} of ${good.length} done`
-            : `${plural(good.length, "developer")} will be registered`
-        }
+        title={hasRun ? `${done} of ${fresh.length} done` : `${plural(fresh.length, "developer")} will be registered`}
       >
         {lines.length - good.length > 0
           ? `${plural(lines.length - good.length, "line")} cannot be used and will be left out.`
@@ -178,12 +189,12 @@ function ImportBody({ onClose }: { onClose(): void }) {
         </Table>
       </div>
       <DialogFoot>
-        {done === 0 && !isBusy ? (
+        {!hasRun ? (
           <Button variant="ghost" onClick={() => setLines(null)}>
             Back
           </Button>
         ) : null}
-        {done === good.length && done > 0 ? (
+        {hasRun && done === fresh.length ? (
           <Button variant="primary" onClick={onClose}>
             Done
           </Button>
@@ -191,10 +202,10 @@ function ImportBody({ onClose }: { onClose(): void }) {
           <Button
             variant="primary"
             isBusy={isBusy}
-            reason={good.length === 0 ? "No line can be used" : null}
+            reason={fresh.length === 0 ? "Nobody in it is new" : null}
             onClick={run}
           >
-            Register {plural(good.length, "developer")}
+            Register {plural(fresh.length, "developer")}
           </Button>
         )}
       </DialogFoot>

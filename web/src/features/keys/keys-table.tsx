@@ -38,7 +38,12 @@ const columns = column.columns([
   column.accessor("developer_name", {
     header: "Developer",
     cell: ({ row: { original: key } }) => (
-      <Link to="/developers/$id" params={{ id: key.developer_id }} className="whitespace-nowrap hover:underline">
+      <Link
+        to="/developers/$id"
+        params={{ id: key.developer_id }}
+        title={key.developer_name}
+        className="inline-block max-w-56 truncate align-middle hover:underline"
+      >
         {key.developer_name}
       </Link>
     ),

@@ -31,7 +31,7 @@ const dayMs = 86_400_000;
 
 /** The same again for the same developer. A key that was adopted has no limits of its own: it gets the usual ones. */
 function successorOf(key: KeyView) {
-  const days = key.expires_at ? Math.ceil((Date.parse(key.expires_at) - Date.parse(key.created_at)) / dayMs) : null;
+  const days = key.expires_at ? Math.round((Date.parse(key.expires_at) - Date.parse(key.created_at)) / dayMs) : null;
   return {
     developer_id: key.developer_id,
     vendor: key.vendor,

@@ -35,11 +35,19 @@ interface Values extends Record<string, unknown> {
   by: "page" | "link";
 }
 
+const daysAMonth = 365.25 / 12;
 const toNumber = (text: string): number => (text.trim() === "" ? Number.NaN : Number(text));
 const modelsOf = (values: Values): string[] => [
   ...values.models,
   ...values.otherModels.split(/[\s,]+/).filter(Boolean),
 ];
+
+/** A budget in the size in which people notice it. */
+function aDay(budget: string): string {
+  const amount = toNumber(budget);
+  if (!(amount > 0)) return "US dollars, calendar month";
+  return `US dollars, about ${dollars(Math.round((amount / daysAMonth) * 100) / 100)} a day`;
+}
 
 const Request = ProvisionRequest.omit({ delivery: true });
 
@@ -131,7 +139,7 @@ export function ProvisionForm({ vendors, start, onAsked }: ProvisionFormProps) {
           }}
         />
         <div className="grid gap-5 sm:grid-cols-3">
-          <Field label="Budget a month" error={error("budget_limit_usd")} help="US dollars, calendar month">
+          <Field label="Budget a month" error={error("budget_limit_usd")} help={aDay(values.budget)}>
             {(aria) => (
               <div className="relative">
                 <span aria-hidden className="absolute top-1/2 left-3 -translate-y-1/2 text-ink-3">
