@@ -28,7 +28,7 @@ export function SearchBox({
     onSearch(q);
   };
   return (
-    <div className="relative min-w-52 flex-1">
+    <div className="relative min-w-52 flex-1 max-sm:basis-full">
       <Search aria-hidden className="pointer-events-none absolute top-1/2 left-3 size-4 -translate-y-1/2 text-ink-3" />
       <Input
         type="search"
@@ -61,7 +61,7 @@ export function Choice({
   return (
     <Select
       aria-label={label}
-      className="w-auto max-w-56 min-w-32"
+      className="w-auto min-w-32 max-sm:flex-1 sm:max-w-56"
       value={value ?? ""}
       onChange={(event) => onChange(event.target.value || undefined)}
     >

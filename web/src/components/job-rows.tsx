@@ -30,7 +30,7 @@ export const JobRows = ({ jobs }: { jobs: readonly JobView[] }) => (
             <JobStateBadge state={job.status} />
           </Td>
           <Td>{job.vendor ? <VendorName vendor={job.vendor} /> : <span className="text-ink-3">several</span>}</Td>
-          <Td className="text-ink-2 tabular-nums">
+          <Td className="whitespace-nowrap text-ink-2 tabular-nums">
             {job.progress
               ? `${job.progress.succeeded + job.progress.failed} of ${job.progress.total} keys`
               : job.step.of > 0

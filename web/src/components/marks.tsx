@@ -80,7 +80,7 @@ export function VendorName({ vendor, isSimulated = false, isCompact = false }: V
       >
         {letter}
       </span>
-      {vendorContracts[vendor].title}
+      <span className={isCompact ? "max-sm:sr-only" : undefined}>{vendorContracts[vendor].title}</span>
       {isSimulated && isCompact ? (
         <span title={simulatedTitle}>
           <FlaskConical aria-hidden className="size-3.5 text-ink-3" />

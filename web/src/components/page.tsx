@@ -72,7 +72,9 @@ export function Pager({
 }
 
 export const Facts = ({ children }: { children: ReactNode }) => (
-  <dl className="grid gap-x-6 gap-y-3 px-4 py-4 sm:grid-cols-2 lg:grid-cols-3">{children}</dl>
+  <div className="@container">
+    <dl className="grid gap-x-6 gap-y-3 px-4 py-4 @sm:grid-cols-2 @2xl:grid-cols-3">{children}</dl>
+  </div>
 );
 export const Fact = ({ label, children }: { label: string; children: ReactNode }) => (
   <div className="min-w-0">

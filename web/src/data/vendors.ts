@@ -17,7 +17,9 @@ export const contractOf = (vendor: VendorId): VendorContract => vendorContracts[
 export const vendorsQuery = queryOptions({
   queryKey: ["vendors"],
   queryFn: ({ signal }) => apiGet("/vendors", VendorView.array(), { signal }),
-  refetchInterval: 20_000,
+  // Whoever looks at a vendor that is slow or ill waits for it to be well again.
+  refetchInterval: ({ state }) =>
+    state.data?.some((view) => view.throttling.jobs_waiting > 0 || view.health.status === "unhealthy") ? 2_000 : 10_000,
 });
 
 export const configureVendor = (body: z.input<typeof ConfigureVendor>) =>

@@ -15,13 +15,13 @@ export const localDateTime = (iso: string): string => dateTime.format(new Date(i
 export const localDay = (iso: string): string => day.format(new Date(iso));
 export const exactUtc = (iso: string): string => `${iso.replace("T", " ").replace(/(\.\d+)?Z$/, "")} UTC`;
 
-/** "3 hours ago", "in 12 days"; "now" within the minute. */
+/** "3 hours ago", "in 12 days"; "just now" and "in a moment" within the minute. */
 export function fromNow(iso: string, now: number = Date.now()): string {
   const seconds = (Date.parse(iso) - now) / 1000;
   for (const [unit, size] of units) {
     if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
   }
-  return "just now";
+  return seconds > 0 ? "in a moment" : "just now";
 }
 
 /** Dollars without needless cents. */

@@ -84,6 +84,34 @@ const verbs: Record<string, [requested: string, succeeded: string, failed: strin
     "could not remove a member",
   ],
   "workspace.archive": ["archived a workspace", "archived a workspace", "could not archive a workspace"],
+  "key.adopt": ["asked to adopt a key of {vendor}", "adopted a key of {vendor}", "could not adopt a key of {vendor}"],
+  "reconcile.run": ["asked for a look at {vendor}", "looked at {vendor}", "could not look at {vendor}"],
+  "reconcile.finding": [
+    "found something at {vendor} that does not add up",
+    "found something at {vendor} that does not add up",
+    "found something at {vendor} that does not add up",
+  ],
+  "reconcile.resolved": [
+    "saw a finding at {vendor} settled",
+    "saw a finding at {vendor} settled",
+    "could not settle a finding at {vendor}",
+  ],
+  "reconcile.remove": [
+    "asked to remove what nobody accounts for at {vendor}",
+    "removed what nobody accounted for at {vendor}",
+    "could not remove what nobody accounts for at {vendor}",
+  ],
+  "debt.retry": ["had a debt at {vendor} tried now", "had a debt at {vendor} tried now", "could not have a debt tried"],
+  "debt.write_off": [
+    "wrote off a debt at {vendor}",
+    "wrote off a debt at {vendor}",
+    "could not write off a debt at {vendor}",
+  ],
+  "audit.new_key": [
+    "began to sign the audit log with a new key",
+    "began to sign the audit log with a new key",
+    "could not change the audit log's key",
+  ],
   "job.retry": ["ran a job again", "ran a job again", "could not run a job again"],
   "job.cancel": ["cancelled a job", "cancelled a job", "could not cancel a job"],
 };

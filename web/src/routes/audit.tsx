@@ -49,14 +49,14 @@ export function AuditPage() {
           <Input
             type="date"
             aria-label="From"
-            className="w-auto"
+            className="w-auto max-sm:flex-1"
             value={search.since ?? ""}
             onChange={(event) => filter({ since: event.target.value || undefined })}
           />
           <Input
             type="date"
             aria-label="Until"
-            className="w-auto"
+            className="w-auto max-sm:flex-1"
             value={search.until ?? ""}
             onChange={(event) => filter({ until: event.target.value || undefined })}
           />

@@ -109,7 +109,7 @@ export function DevelopersPage() {
               <thead>
                 <tr>
                   <Th>Name</Th>
-                  <Th>E-mail</Th>
+                  <Th className="max-sm:hidden">E-mail</Th>
                   <Th>Team</Th>
                   <Th>Active keys</Th>
                   <Th>Vendors</Th>
@@ -129,15 +129,18 @@ export function DevelopersPage() {
                         {developer.name}
                       </Link>{" "}
                       {developer.is_active ? null : <Badge>deactivated</Badge>}
+                      <span className="block max-w-64 truncate font-normal text-ink-3 sm:hidden">
+                        {developer.email}
+                      </span>
                     </Td>
-                    <Td className="max-w-72 truncate text-ink-2" title={developer.email}>
+                    <Td className="max-w-60 truncate text-ink-2 max-sm:hidden" title={developer.email}>
                       {developer.email}
                     </Td>
                     <Td>
                       <button
                         type="button"
-                        className="hover:underline"
-                        title="Only this team"
+                        className="block max-w-44 truncate hover:underline"
+                        title={`Only ${developer.team}`}
                         onClick={() => filter({ team: developer.team })}
                       >
                         {developer.team}

@@ -147,7 +147,7 @@ export function KeyPage() {
             <CardHead title="At the vendor" note="What stands for this key there" />
             <dl className="flex flex-col gap-2 p-4 text-[0.8125rem]">
               {Object.entries(key.vendor_resources)
-                .filter(([, value]) => typeof value !== "object")
+                .filter(([name, value]) => typeof value !== "object" && !name.endsWith("Cents"))
                 .map(([name, value]) => (
                   <div key={name}>
                     <dt className="text-ink-3">{words(name.replaceAll(/([A-Z])/g, " $1").toLowerCase())}</dt>

@@ -89,7 +89,7 @@ export function OverviewPage() {
         />
         <Figure label="Revocations overdue" value={data?.revocations_overdue} to="/debt" bad />
       </dl>
-      <div className="grid items-start gap-5 lg:grid-cols-3">
+      <div className="grid gap-5 lg:grid-cols-3">
         <Card>
           <CardHead title="Keys by vendor" />
           {data ? (

@@ -1,6 +1,6 @@
 import { X } from "lucide-react";
 import { Dialog as Radix } from "radix-ui";
-import type { ReactNode } from "react";
+import { type ReactNode, useState } from "react";
 import { cn } from "../../lib/cn.ts";
 
 export interface DialogProps {
@@ -16,6 +16,13 @@ export interface DialogProps {
 
 /** A window over the page: focus goes in, stays in, and comes back to where it was. */
 export function Dialog({ isOpen, onClose, title, description, children, className, isModalOnly = false }: DialogProps) {
+  // Radix gives focus back to a trigger of its own; ours are opened from anywhere, the address bar included.
+  const [wasOpen, setWasOpen] = useState(isOpen);
+  const [opener, setOpener] = useState(() => (isOpen ? document.activeElement : null));
+  if (wasOpen !== isOpen) {
+    setWasOpen(isOpen);
+    if (isOpen) setOpener(document.activeElement);
+  }
   const keep = (event: Event) => {
     if (isModalOnly) event.preventDefault();
   };
@@ -25,6 +32,10 @@ export function Dialog({ isOpen, onClose, title, description, children, classNam
         <Radix.Overlay className="fixed inset-0 z-40 bg-shade" />
         <div className="pointer-events-none fixed inset-0 z-50 grid items-end justify-items-center overflow-y-auto sm:items-center sm:p-4">
           <Radix.Content
+            onCloseAutoFocus={(event) => {
+              event.preventDefault();
+              if (opener instanceof HTMLElement) opener.focus();
+            }}
             onEscapeKeyDown={keep}
             onPointerDownOutside={keep}
             onInteractOutside={keep}

@@ -13,12 +13,18 @@ export const Th = ({ className, ...rest }: ThHTMLAttributes<HTMLTableCellElement
   <th
     scope="col"
     {...rest}
-    className={cn("h-9 border-b border-line px-4 text-xs font-medium whitespace-nowrap text-ink-3", className)}
+    className={cn(
+      "h-9 border-b border-line px-3 first:pl-4 last:pr-4 text-xs font-medium whitespace-nowrap text-ink-3",
+      className,
+    )}
   />
 );
 export const Td = ({ className, ...rest }: TdHTMLAttributes<HTMLTableCellElement>) => (
   <td
     {...rest}
-    className={cn("h-11 border-b border-line px-4 [tr:last-child>&]:border-b-0 py-1.5 align-middle", className)}
+    className={cn(
+      "h-11 border-b border-line px-3 first:pl-4 last:pr-4 [tr:last-child>&]:border-b-0 py-1.5 align-middle",
+      className,
+    )}
   />
 );

@@ -25,14 +25,17 @@ const columns = column.columns([
   column.accessor("key_hint", {
     header: "Key",
     cell: ({ row: { original: key } }) => (
-      <Link
-        to="/keys/$id"
-        params={{ id: key.id }}
-        title={key.project_name}
-        className="inline-block max-w-48 truncate align-middle font-mono text-[0.8125rem] font-medium hover:underline"
-      >
-        {keyLabel(key)}
-      </Link>
+      <>
+        <Link
+          to="/keys/$id"
+          params={{ id: key.id }}
+          title={key.project_name}
+          className="inline-block max-w-44 truncate align-middle font-mono text-[0.8125rem] font-medium hover:underline"
+        >
+          {keyLabel(key)}
+        </Link>
+        <span className="block max-w-44 truncate text-[0.8125rem] text-ink-3 sm:hidden">{key.developer_name}</span>
+      </>
     ),
   }),
   column.accessor("developer_name", {
@@ -42,7 +45,7 @@ const columns = column.columns([
         to="/developers/$id"
         params={{ id: key.developer_id }}
         title={key.developer_name}
-        className="inline-block max-w-56 truncate align-middle hover:underline"
+        className="inline-block max-w-48 truncate align-middle hover:underline"
       >
         {key.developer_name}
       </Link>
@@ -113,6 +116,9 @@ export interface KeysTableProps {
   renderSelected(keys: KeyView[], clear: () => void): ReactNode;
 }
 
+/** On a phone the developer stands below the key, so that the status is seen without scrolling. */
+const onlyWide = (column: string) => (column === "developer_name" ? "max-sm:hidden" : "");
+
 const noKeys: KeyView[] = [];
 
 export function KeysTable({ keys, tools, renderSelected }: KeysTableProps) {
@@ -175,14 +181,14 @@ export function KeysTable({ keys, tools, renderSelected }: KeysTableProps) {
               <input
                 type="checkbox"
                 aria-label="Select every key on this page"
-                className="size-4 accent-brand"
+                className="size-4 align-middle accent-brand"
                 checked={all}
                 onChange={() => setSelection(all ? {} : Object.fromEntries(keys.map((key) => [key.id, true as const])))}
               />
             </Th>
             {table.getHeaderGroups().flatMap((group) =>
               group.headers.map((header) => (
-                <Th key={header.id}>
+                <Th key={header.id} className={onlyWide(header.column.id)}>
                   <table.FlexRender header={header} />
                 </Th>
               )),
@@ -196,7 +202,7 @@ export function KeysTable({ keys, tools, renderSelected }: KeysTableProps) {
                 <input
                   type="checkbox"
                   aria-label={`Select ${keyLabel(row.original)} of ${row.original.developer_name}`}
-                  className="size-4 accent-brand"
+                  className="size-4 align-middle accent-brand"
                   checked={rowSelection[row.id] === true}
                   onChange={() => {
                     const { [row.id]: was, ...rest } = rowSelection;
@@ -205,7 +211,7 @@ export function KeysTable({ keys, tools, renderSelected }: KeysTableProps) {
                 />
               </Td>
               {row.getVisibleCells().map((cell) => (
-                <Td key={cell.id}>
+                <Td key={cell.id} className={onlyWide(cell.column.id)}>
                   <table.FlexRender cell={cell} />
                 </Td>
               ))}

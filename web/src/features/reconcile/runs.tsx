@@ -4,7 +4,7 @@ import { VendorName } from "../../components/marks.tsx";
 import { Badge } from "../../components/ui/badge.tsx";
 import { Table, Td, Th } from "../../components/ui/table.tsx";
 import { Time } from "../../components/ui/time.tsx";
-import { count, plural, words } from "../../lib/format.ts";
+import { count, words } from "../../lib/format.ts";
 
 const tones = { running: "info", completed: "good", abandoned: "bad" } as const;
 
@@ -39,7 +39,7 @@ export const Runs = ({ runs }: { runs: readonly ReconcileRun[] }) => (
           <Td className="tabular-nums">{count(run.resources_seen)}</Td>
           <Td className="tabular-nums">{count(run.keys_seen)}</Td>
           <Td className="tabular-nums">{count(run.rows_checked)}</Td>
-          <Td className="tabular-nums">{run.skipped ? plural(run.skipped, "thing") : "–"}</Td>
+          <Td className="tabular-nums">{run.skipped ? count(run.skipped) : "–"}</Td>
           <Td>
             {run.job_id ? (
               <Link className="underline" to="/jobs/$id" params={{ id: run.job_id }}>
