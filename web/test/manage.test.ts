@@ -91,7 +91,7 @@ it("revokes many selected keys only after their number was typed, and shows a re
   await dialog.getByRole("button", { name: "Revoke 3 keys" }).click();
   await page.waitForURL("**/jobs/**");
   await page.getByText("3 of 3 keys revoked").waitFor();
-  expect(await page.getByRole("table").getByText("Succeeded").count()).toBe(3);
+  await expect.poll(() => page.getByRole("table").getByText("Succeeded").count(), { timeout: 20_000 }).toBe(3);
 });
 
 it("finds whose a leaked key is from the line it was found in, then revokes and replaces it", async () => {

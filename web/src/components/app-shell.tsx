@@ -195,6 +195,9 @@ function Account({ onHelp }: { onHelp(): void }) {
       <p className="truncate px-2 text-[0.8125rem] text-ink-2" title={me.data?.email}>
         {me.data?.email}
       </p>
+      {me.data?.role === "auditor" ? (
+        <p className="px-2 text-xs text-ink-3">Auditor: sees everything, changes nothing</p>
+      ) : null}
       <div className="mt-1 flex gap-1">
         <Button
           variant="ghost"
