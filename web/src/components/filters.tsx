@@ -61,7 +61,7 @@ export function Choice({
   return (
     <Select
       aria-label={label}
-      className="w-auto min-w-32 max-sm:flex-1 sm:max-w-56"
+      className="w-auto min-w-32 max-sm:flex-1 max-sm:px-2 sm:max-w-56"
       value={value ?? ""}
       onChange={(event) => onChange(event.target.value || undefined)}
     >

@@ -34,7 +34,10 @@ const columns = column.columns([
         >
           {keyLabel(key)}
         </Link>
-        <span className="block max-w-44 truncate text-[0.8125rem] text-ink-3 sm:hidden">{key.developer_name}</span>
+        <span className="mt-0.5 flex max-w-44 items-center gap-2 text-[0.8125rem] text-ink-3 sm:hidden">
+          <VendorName vendor={key.vendor} isCompact />
+          <span className="truncate">{key.developer_name}</span>
+        </span>
       </>
     ),
   }),
@@ -116,8 +119,8 @@ export interface KeysTableProps {
   renderSelected(keys: KeyView[], clear: () => void): ReactNode;
 }
 
-/** On a phone the developer stands below the key, so that the status is seen without scrolling. */
-const onlyWide = (column: string) => (column === "developer_name" ? "max-sm:hidden" : "");
+/** On a phone vendor and developer stand below the key, so that the status is seen without scrolling. */
+const onlyWide = (column: string) => (column === "developer_name" || column === "vendor" ? "max-sm:hidden" : "");
 
 const noKeys: KeyView[] = [];
 
