@@ -59,4 +59,52 @@ describe("rotating at Anthropic", () => {
     await world.admin("POST", `/workspaces/${first.state.workspaceId}/archive`);
     await expect(world.job().run("rotate", null, first.vendorRef)).rejects.toMatchObject({ code: "vendor.refused" });
   });
+
+  describe("a key that was adopted in a workspace of others", () => {
+    async function adopted() {
+      const world = await startWorld();
+      const workspace = await world.admin("POST", "/workspaces", { name: "the search team's own" });
+      const old = await world.makeKey({ workspace_id: workspace.id, name: "search in production" });
+      const vendorRef = {
+        ...{ organizationId: world.books().organization.id, workspaceId: workspace.id, keyId: old.id },
+        sharesContainer: true,
+      };
+      const next = world.job();
+      next.key.projectName = "adopted";
+      const waiting = await next.untilWaiting("rotate", null, vendorRef);
+      // While the job waits, the team goes on with its work.
+      const theirs = await world.makeKey({ workspace_id: workspace.id, name: "search in staging" });
+      return { world, old, vendorRef, next, waiting, theirs };
+    }
+
+    it("touches no key of theirs when its successor is handed over", async () => {
+      const { world, old, vendorRef, next, waiting, theirs } = await adopted();
+      expect(waiting.waiting.instructions).not.toContain("spend limit");
+      const asked = await world.makeAskedKey(waiting);
+      const state = await next.run("rotate", asked.secret, vendorRef);
+      expect(state.keyId).toBe(asked.id);
+      for (const { id } of [old, theirs, asked]) expect(statusOf(world, id)).toBe("active");
+      expect(next.describe(state).vendorRef).toMatchObject({ sharesContainer: true });
+    });
+
+    it("takes back what was made for it alone when it is stopped", async () => {
+      const { world, old, vendorRef, next, waiting, theirs } = await adopted();
+      const asked = await world.makeAskedKey(waiting);
+      await next.undo("rotate", vendorRef);
+      expect(statusOf(world, asked.id)).toBe("archived");
+      for (const { id } of [old, theirs]) expect(statusOf(world, id)).toBe("active");
+    });
+
+    it("has no successor where it belongs to no workspace, and says what to do instead", async () => {
+      const world = await startWorld();
+      const old = await world.makeKey({ workspace_id: null, name: "everything" });
+      const vendorRef = { organizationId: world.books().organization.id, keyId: old.id, sharesContainer: true };
+      await expect(world.job().run("rotate", null, vendorRef)).rejects.toMatchObject({
+        code: "vendor.refused",
+        detail: expect.stringContaining("Ask for a new key"),
+      });
+      await world.job().run("revoke", null, vendorRef);
+      expect(statusOf(world, old.id)).toBe("archived");
+    });
+  });
 });

@@ -27,15 +27,16 @@ function expiryLine(expiresAt: Date | null, now: Date): string {
 
 function makeKeyLines(ctx: Ctx, state: AnthropicState, workspaceId: string): string[] {
   const { key, now, client } = ctx;
+  // The limit of a workspace that others use, too, is not this key's to set.
   const budget =
-    state.spendLimitMicros === undefined
+    state.spendLimitMicros === undefined && state.sharesContainer !== true
       ? [
           `First set the workspace's monthly spend limit to ${microsToDollars(key.budgetMicros).toFixed(2)} US dollars at ${spendLimitLink(workspaceId)}: Anthropic does not let KeyGate set or read it for your organization.`,
         ]
       : [];
   const lines = [
     ...budget,
-    `Open the workspace ${key.projectName} (${workspaceId}) and create an API key in it, and in no other one.`,
+    `Open the workspace ${state.sharesContainer === true ? "of the key that is replaced" : key.projectName} (${workspaceId}) and create an API key in it, and in no other one.`,
     `Key name: ${keyNameFor(key)}`,
     "Kind: a service account's key for this workspace only (recommended), or a workspace key. Not your own personal key, and none for all workspaces.",
     expiryLine(key.expiresAt, now()),

@@ -7,6 +7,8 @@ export interface AnthropicState extends SagaState {
   /** Whose workspace it is: "not found" means nothing when another organization is asked. */
   organizationId?: string;
   workspaceId?: string;
+  /** The workspace is somebody else's, and others use it: the key was adopted, not made for KeyGate. */
+  sharesContainer?: boolean;
   /** What the vendor confirmed, for the limits report. */
   rateLimits?: { group: string; requestsPerMinute: number }[];
   unlimitedGroups?: string[];

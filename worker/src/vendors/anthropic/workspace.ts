@@ -1,11 +1,18 @@
-import { KeyGateError, must } from "@keygate/shared/errors";
+import { KeyGateError } from "@keygate/shared/errors";
 import { WaitForVendor } from "../../saga/wait.ts";
-import type { AnthropicClient } from "./client.ts";
+import type { AnthropicApiKey, AnthropicClient } from "./client.ts";
+import { keyNameFor } from "./instructions.ts";
 import { type AnthropicState, type Ctx, clockSkewMs, isRefusal, requireSameOrganization } from "./state.ts";
 
 /** @throws `vendor.refused` when the workspace can't take a key any more: archiving is for good. */
 export async function requireOpenWorkspace(client: AnthropicClient, state: AnthropicState): Promise<void> {
-  const workspaceId = must(state.workspaceId, "workspaceId");
+  const { workspaceId } = state;
+  if (!workspaceId) {
+    throw new KeyGateError("vendor.refused", {
+      detail:
+        "The key belongs to no workspace, so there is none for its successor. Ask for a new key, then revoke this one.",
+    });
+  }
   const workspace = await client.getWorkspace(workspaceId);
   if (workspace && !workspace.archived_at) return;
   if (!workspace) await requireSameOrganization(client, state);
@@ -66,8 +73,16 @@ export async function archiveKey(client: AnthropicClient, state: AnthropicState,
 }
 
 /**
+ * Whether a key that appeared while the job was asking for one can only have been made for it. In a workspace of KeyGate's
+ * own that is every one; among other people's keys it takes the name that nobody but this job asked for.
+ */
+const isForThisJob = (listed: AnthropicApiKey, { key }: Ctx, { sharesContainer }: AnthropicState): boolean =>
+  sharesContainer !== true || listed.name === keyNameFor(key);
+
+/**
  * Takes the access of every key that appeared in the workspace while the job was asking for one: the workspace is
- * KeyGate's own, and a key in it that KeyGate does not know is nobody's.
+ * KeyGate's own, and a key in it that KeyGate does not know is nobody's. Where it is not KeyGate's own, other people's keys
+ * are left alone.
  *
  * @param keep the keys that are known.
  */
@@ -86,7 +101,7 @@ export async function endStrayKeys(
   for (const listed of inWorkspace) {
     const isDone = listed.status === "archived" || (ending === "inactive" && listed.status !== "active");
     const isInOurWorkspace = listed.scope.type === "workspace" && listed.scope.workspace_id === workspaceId;
-    if (isDone || !isInOurWorkspace || keep.includes(listed.id)) continue;
+    if (isDone || !isInOurWorkspace || keep.includes(listed.id) || !isForThisJob(listed, ctx, state)) continue;
     if (Date.parse(listed.created_at) < notBefore || (await ctx.isTracked({ vendorKeyId: listed.id }))) continue;
     if (listed.status === "active") await disableKey(client, state, listed.id);
     if (ending === "archived") await archiveKey(client, state, listed.id);
