@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { AnthropicState } from "../src/vendors/anthropic/state.ts";
 import { digest, rotated, startWorld, statusOf } from "./anthropic-support.ts";
 
 describe("rotating at Anthropic", () => {
@@ -65,7 +66,7 @@ describe("rotating at Anthropic", () => {
       const world = await startWorld();
       const workspace = await world.admin("POST", "/workspaces", { name: "the search team's own" });
       const old = await world.makeKey({ workspace_id: workspace.id, name: "search in production" });
-      const vendorRef = {
+      const vendorRef: AnthropicState = {
         ...{ organizationId: world.books().organization.id, workspaceId: workspace.id, keyId: old.id },
         sharesContainer: true,
       };
@@ -98,7 +99,11 @@ describe("rotating at Anthropic", () => {
     it("has no successor where it belongs to no workspace, and says what to do instead", async () => {
       const world = await startWorld();
       const old = await world.makeKey({ workspace_id: null, name: "everything" });
-      const vendorRef = { organizationId: world.books().organization.id, keyId: old.id, sharesContainer: true };
+      const vendorRef: AnthropicState = {
+        organizationId: world.books().organization.id,
+        keyId: old.id,
+        sharesContainer: true,
+      };
       await expect(world.job().run("rotate", null, vendorRef)).rejects.toMatchObject({
         code: "vendor.refused",
         detail: expect.stringContaining("Ask for a new key"),
