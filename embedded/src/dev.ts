@@ -118,7 +118,8 @@ try {
   closers.push(() => simulator.close());
   const parts = { given, secrets, simulator, simulated, databaseUrl };
   const env: Record<string, string> = { ...environmentFor(parts), SHUTDOWN_GRACE_SECONDS: "1" };
-  const api = `http://localhost:${env.PORT}`;
+  // The address itself: the api listens on 127.0.0.1, and localhost may mean ::1 first.
+  const api = `http://127.0.0.1:${env.PORT}`;
   if (!stopping) {
     const watch = (script: string) => ["--watch", "--watch-preserve-output", script];
     run("worker", watch("worker/src/main.ts"), env);

@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import type { PublicJwk } from "../contracts/common.ts";
 import { jobs as jobSpecs } from "../contracts/jobs.ts";
 import { newId } from "../ids.ts";
+import { currentTraceParent } from "../tracing.ts";
 import type { Actor } from "./audit.ts";
 import { type Db, json } from "./client.ts";
 import { type JobRow, jobColumns, type Lease, workableStates } from "./jobs.ts";
@@ -61,11 +62,11 @@ export function keyMoments(db: Db) {
           returning id, vendor, expires_at),
         job as (
           insert into jobs (id, kind, vendor, key_id, state, input, priority, enqueued_at, requested_by, requested_by_id,
-            ip_address, delivery_key, delivery_is_callers)
+            ip_address, delivery_key, delivery_is_callers, traceparent)
           select ${jobId}::text, 'provision', made.vendor, made.id, 'queued',
             ${json(jobSpecs.provision.input.parse({ keyId: key.id }))}, ${jobSpecs.provision.priority}::integer, now(),
             ${actor.name}::text, ${actor.id}::text, ${actor.ipAddress}::text, ${json(delivery.key)},
-            ${delivery.isCallers}::boolean
+            ${delivery.isCallers}::boolean, ${currentTraceParent()}::text
           from made
           returning ${columnsOf("jobs", jobColumns)}),
         told as (
