@@ -88,6 +88,9 @@ describe("Anthropic's client", () => {
       expect(headers).toMatchObject({ "anthropic-version": "2026-10-21", "x-api-key": "admin" });
       expect(url).toMatch(/^https:\/\/vendor\.test\/v1\/organizations\//);
     }
+    // These want an OAuth token, and the old reports cannot tell one key's spend from another's.
+    const urls = sent.map(({ url }) => url).join("\n");
+    expect(urls).not.toMatch(/service_accounts|federation_|oauth|cost_report|usage_report/);
     // There is no call that makes a key.
     expect(sent.filter(({ method, url }) => method === "POST" && url.endsWith("/api_keys"))).toEqual([]);
     expect(sent.filter(({ headers }) => headers?.["anthropic-beta"]).map(({ endpoint }) => endpoint)).toEqual([

@@ -57,6 +57,25 @@ describe("Anthropic's lists", () => {
     expect(inventory.driftOf(seen, vendorRef as never)).toEqual([]);
   });
 
+  it("may call a model group by another name one day, which changes no limit", async () => {
+    const world = await startWorld();
+    const { vendorRef } = await world.provisioned();
+    const scan = { client: world.client, once: <T>(_name: string, make: () => Promise<T>) => make() };
+    const item = must(await anthropic.inventory.find(scan as never, vendorRef as never), "the workspace");
+    const driftWith = async (requestsPerMinute: number) => {
+      const data = must(vendorRef.rateLimits, "rate limits").map(({ entryId }, index) => ({
+        rate_limit_id: entryId,
+        group: { type: "model_group", display_name: `Renamed ${index}` },
+        models: null,
+        limits: [{ type: "requests_per_minute", value: requestsPerMinute, org_limit: 4000 }],
+      }));
+      answerOnce(world, "GET", "/workspaces/[^/]+/rate_limits$", 200, { data, next_page: null });
+      return anthropic.inventory.driftOf(await anthropic.inventory.look(scan as never, item), vendorRef as never);
+    };
+    expect(await driftWith(60)).toEqual([]);
+    expect(await driftWith(61)).toHaveLength(1);
+  });
+
   it.each([
     ["by id", "/api_keys$", { data: [], has_more: true, first_id: null, last_id: null }],
     ["by cursor", "/organizations/rate_limits$", { data: [], next_page: "page_same" }],
@@ -143,6 +162,13 @@ describe("Anthropic's refusals, in every shape that they may have", () => {
 });
 
 describe("a limit that Anthropic confirms", () => {
+  it("is never promised to act at once where the vendor takes its time", async () => {
+    const world = await startWorld();
+    const { state, job } = await world.provisioned();
+    const rate = job.describe(state).limits.find(({ limit }) => limit === "rate_limit");
+    expect(rate).toMatchObject({ enforced_by: "vendor", delay: expect.stringMatching(/hour/) });
+  });
+
   it("is told in the currency that it is in, and is none without an amount", async () => {
     const world = await startWorld({ spend_limits: "enabled" });
     const confirmed = async (over: Record<string, unknown>) => {

@@ -43,6 +43,8 @@ const RateLimit = z.object({
   limits: z.array(z.object({ type: z.string(), value: z.number().nullish() })),
 });
 const WorkspaceRateLimit = RateLimit.omit({ id: true }).extend({
+  // The organization's entry, which stays the same when Anthropic renames the group.
+  rate_limit_id: z.string().nullish(),
   limits: z.array(z.object({ type: z.string(), value: z.number().nullish(), org_limit: z.number().nullish() })),
 });
 // Amounts are strings of cents, some with decimals; null where a scope is listed that has no cap of its own.

@@ -45,12 +45,13 @@ async function limitsOf({ client, once }: Scan<AnthropicClient>, workspaceId: st
   const rates = await once("rates", () =>
     ifAllowed(
       client.listWorkspaceRateLimits(workspaceId).then((entries) =>
-        entries.flatMap(({ group, models, limits }) => {
+        entries.flatMap(({ rate_limit_id: entryId, group, models, limits }) => {
           const rpm = limits.find(({ type }) => type === "requests_per_minute");
           const name = group.display_name ?? models?.join(", ");
           // Above the organization's number it is stored all the same, and the lower one acts.
           const value = Math.min(rpm?.value ?? Number.POSITIVE_INFINITY, rpm?.org_limit ?? Number.POSITIVE_INFINITY);
-          return name && Number.isFinite(value) ? [[name, value] as const] : [];
+          const names = [entryId, name].filter((one) => typeof one === "string");
+          return Number.isFinite(value) ? names.map((one) => [one, value] as const) : [];
         }),
       ),
     ),
@@ -121,15 +122,18 @@ export const inventory: Inventory<AnthropicClient> = {
   keyOf: ({ keyId }) => (typeof keyId === "string" ? keyId : null),
   driftOf({ limits }, ref) {
     const { rateLimits, spendLimitMicros } = ref as AnthropicState;
-    const inForce = limits.rates as Record<string, number> | undefined;
-    const changed = inForce ? (rateLimits ?? []).filter((rate) => inForce[rate.group] !== rate.requestsPerMinute) : [];
+    const rates = limits.rates as Record<string, number> | undefined;
+    // Older references know the group's name only, which is for display and may change.
+    const inForce = ({ entryId, group }: { entryId?: string; group: string }) =>
+      rates?.[entryId ?? group] ?? rates?.[group] ?? null;
+    const changed = rates ? (rateLimits ?? []).filter((rate) => inForce(rate) !== rate.requestsPerMinute) : [];
     return [
       ...("spendLimitMicros" in limits ? differs("budget", spendLimitMicros, limits.spendLimitMicros) : []),
       ...(changed.length > 0
         ? differs(
             "rate_limit",
             Object.fromEntries(changed.map((rate) => [rate.group, rate.requestsPerMinute])),
-            Object.fromEntries(changed.map((rate) => [rate.group, inForce?.[rate.group] ?? null])),
+            Object.fromEntries(changed.map((rate) => [rate.group, inForce(rate)])),
           )
         : []),
     ];

@@ -60,7 +60,7 @@ const limitRates: AnthropicStep = {
   async run({ client, key }, state) {
     const workspaceId = must(state.workspaceId, "workspaceId");
     const groups = (await client.listRateLimits()).filter((entry) => entry.group.type === "model_group");
-    const rateLimits: { group: string; requestsPerMinute: number }[] = [];
+    const rateLimits: { entryId: string; group: string; requestsPerMinute: number }[] = [];
     const unlimitedGroups: string[] = [];
     for (const entry of groups) {
       const ofOrganization = entry.limits.find((limit) => limit.type === requestsPerMinute);
@@ -71,7 +71,7 @@ const limitRates: AnthropicStep = {
       await client.setRequestsPerMinute(workspaceId, entry.id, key.rateLimitRpm);
       // More than the organization has is stored all the same, but the lower number acts.
       const effective = Math.min(key.rateLimitRpm, ofOrganization.value ?? Number.POSITIVE_INFINITY);
-      rateLimits.push({ group: groupNameOf(entry), requestsPerMinute: effective });
+      rateLimits.push({ entryId: entry.id, group: groupNameOf(entry), requestsPerMinute: effective });
     }
     return { rateLimits, unlimitedGroups };
   },

@@ -10,7 +10,7 @@ export interface AnthropicState extends SagaState {
   /** The workspace is somebody else's, and others use it: the key was adopted, not made for KeyGate. */
   sharesContainer?: boolean;
   /** What the vendor confirmed, for the limits report. */
-  rateLimits?: { group: string; requestsPerMinute: number }[];
+  rateLimits?: { entryId?: string; group: string; requestsPerMinute: number }[];
   unlimitedGroups?: string[];
   /** Absent where a person has to set the limit. */
   spendLimitId?: string;
