@@ -108,7 +108,10 @@ function requireAdminScope({ req, settings }: OpenAiCall): void {
 
 function throttle({ state, settings, nowMs }: OpenAiCall, endpoint: string): void {
   const max = settings.rate_limit_per_minute_per_endpoint;
-  const recent = (state.adminCalls.get(endpoint) ?? []).filter((at) => nowMs - at < THROTTLE_WINDOW_MS);
+  // In the order of their times: only those that have become too old are looked at, however many there are.
+  const recent = state.adminCalls.get(endpoint) ?? [];
+  const firstRecent = recent.findIndex((at) => nowMs - at < THROTTLE_WINDOW_MS);
+  recent.splice(0, firstRecent === -1 ? recent.length : firstRecent);
   if (max !== null && recent.length >= max) {
     const retry = settings.retry_after_seconds;
     throw refusal(429, "Rate limit reached. Please try again later.", {
@@ -117,7 +120,8 @@ function throttle({ state, settings, nowMs }: OpenAiCall, endpoint: string): voi
       ...(retry !== null && { headers: { "retry-after": String(retry) } }),
     });
   }
-  state.adminCalls.set(endpoint, [...recent, nowMs]);
+  recent.push(nowMs);
+  state.adminCalls.set(endpoint, recent);
 }
 
 function serve(call: OpenAiCall): SimResponse {

@@ -26,13 +26,15 @@ export interface Ground {
   stopApi(): Promise<void>;
   stopWorker(): Promise<void>;
   /** Tells the simulated OpenAI something: see its control calls. */
-  control(path: string, body?: unknown): Promise<unknown>;
+  control(path: string, body?: unknown, method?: "POST" | "DELETE"): Promise<unknown>;
   /** Makes the vendor take so long for each call, and forget everything that it has. */
   freshVendor(latencyMs: number): Promise<void>;
   /** The calls that the vendor has seen since it was made fresh. */
   vendorCalls(): Promise<VendorCall[]>;
   /** Provisions one key, so that there is one of everything. */
   provisionOne(): Promise<void>;
+  /** Waits until the audit log has begun to be sealed. */
+  sealed(): Promise<void>;
   /** Ends what is queued without working it; the worker must be stopped. */
   forgetOpenJobs(): Promise<void>;
   logDir: string;
@@ -135,9 +137,9 @@ export async function openGround(say: (line: string) => void): Promise<Ground> {
     await client.signIn(admin);
 
     const vendorCalls = async () => Calls.parse(await (await fetch(`${vendor.openAiUrl}/_control/calls`)).json()).calls;
-    const control = async (path: string, body?: unknown): Promise<unknown> => {
+    const control = async (path: string, body?: unknown, method = "POST"): Promise<unknown> => {
       const answer = await fetch(`${vendor.openAiUrl}/_control/${path}`, {
-        method: "POST",
+        method,
         ...(body === undefined ? {} : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
       });
       if (!answer.ok) throw new Error(`The vendor's control refused ${path}: ${await answer.text()}`);
@@ -162,6 +164,13 @@ export async function openGround(say: (line: string) => void): Promise<Ground> {
       async provisionOne() {
         const [developer_id] = await addDevelopers(client, 1, "one");
         await client.must([200], "POST", "/keys/provision", { developer_id, vendor: "openai" });
+      },
+      async sealed() {
+        for (;;) {
+          const { rows } = await sql.query("select 1 from audit_checkpoints limit 1");
+          if (rows.length > 0) return;
+          await new Promise((done) => setTimeout(done, 100));
+        }
       },
       async forgetOpenJobs() {
         await sql.query(

@@ -61,8 +61,11 @@ export async function fillTables({ ground, quick, say }: BenchRun): Promise<Fill
   const [keys, audit] = quick ? [20_000, 50_000] : [1_000_000, 10_000_000];
   if (!filled) {
     await ground.provisionOne();
+    await ground.sealed();
+    await ground.stopWorker();
     filled = await fillKeys(ground.sql, keys, say);
     await fillAudit(ground.sql, audit, say);
+    await ground.startWorker();
   }
   return { ...filled, keys, audit };
 }
