@@ -67,10 +67,10 @@ export async function fillKeys(sql: pg.Pool, keys: number, say: (line: string) =
       await client.query(
         `insert into keys (id, developer_id, vendor, workspace_id, status, project_name, budget_micros, rate_limit_rpm,
             expires_at, hint, lineage_id, created_by, created_at, activated_at, claimed_at, revoked_at, limits, instructions)
-          select made.id, bench_developers.id, (array['openai', 'anthropic', 'azure_openai', 'google_vertex'])[1 + n % 4],
-            case when n % 5 = 0 then bench_workspaces.id end, status,
-            'keygate-team-' || n % 40 || '-person-' || n % $2 || '-' || substr(md5(n::text), 1, 6), 50000000, 60,
-            now() + make_interval(days => 20 + (n % 60)), 'sk-svc...' || substr(md5(n::text), 7, 4), made.id, 'admin@bench.test',
+          select made.id, bench_developers.id, (array['openai', 'anthropic', 'azure_openai', 'google_vertex'])[1 + made.n % 4],
+            case when made.n % 5 = 0 then bench_workspaces.id end, status,
+            'keygate-team-' || made.n % 40 || '-person-' || made.n % $2 || '-' || substr(md5(made.n::text), 1, 6), 50000000, 60,
+            now() + make_interval(days => 20 + (made.n % 60)), 'sk-svc...' || substr(md5(made.n::text), 7, 4), made.id, 'admin@bench.test',
             at, at, at, case when status <> 'active' then at end, sample.limits, sample.instructions
           from (select n, at, 'key-' || uuidv7(at - now()) as id,
               (array['active', 'active', 'active', 'active', 'active', 'active', 'active', 'revoked', 'revoked', 'expired'])[1 + (n / 7) % 10] as status

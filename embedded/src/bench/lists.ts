@@ -20,7 +20,10 @@ const pick = <T>(values: readonly T[], index: number): T => values[(index * 7_91
 const daysAgo = (days: number) => new Date(Date.now() - days * dayMs).toISOString();
 
 /** The lists by their filters; each call asks for something else where the filter has many values. */
-function questions({ developerIds, workspaceIds }: Filled): [string, (index: number) => Record<string, string>][] {
+export function questions({
+  developerIds,
+  workspaceIds,
+}: Filled): [string, (index: number) => Record<string, string>][] {
   const vendors = ["openai", "anthropic", "azure_openai", "google_vertex"];
   return [
     ["/keys", () => ({})],
@@ -46,7 +49,11 @@ function questions({ developerIds, workspaceIds }: Filled): [string, (index: num
 }
 
 /** The same through the repository alone: the query and nothing else. */
-function directly(db: ReturnType<typeof openDatabase>, path: string, query: Record<string, string>): Promise<unknown> {
+export function directly(
+  db: ReturnType<typeof openDatabase>,
+  path: string,
+  query: Record<string, string>,
+): Promise<unknown> {
   const parsed = <T>(schema: ZodType<T>) => schema.parse(query);
   if (path === "/keys") return keyRows(db).list(parsed(KeyListQuery));
   if (path === "/developers") return developerRows(db).list(parsed(DeveloperListQuery));
