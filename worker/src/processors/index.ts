@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { JobKind } from "@keygate/shared/contracts/jobs";
+import { priorities } from "@keygate/shared/contracts/jobs";
 import { delayInQueueMaxMs, type JobRow, jobRows, type Lease } from "@keygate/shared/db/jobs";
 import { KeyGateError, must } from "@keygate/shared/errors";
 import type { EntryHandler } from "@keygate/shared/queue";
@@ -44,10 +45,15 @@ const traceLengthMaxMs = 3_600_000;
 export function createEntryHandler(deps: WorkerDeps): EntryHandler {
   // A quarter of the places is kept free of everything slow, so that a revocation never waits behind provisioning.
   const slots = createSlots(Math.max(1, Math.floor(deps.config.worker.concurrency * 0.75)));
+  // What nobody waits for gets a quarter: very many expiries at once would share the vendor and this process with a
+  // person's revocation, and make each of its calls slower.
+  const backgroundSlots = createSlots(Math.max(1, Math.floor(deps.config.worker.concurrency * 0.25)));
 
   return async ({ queue, jobId, priority }, putOff) => {
-    const release = priority > urgentPriority ? await slots.take(queue, slotWaitMs) : () => {};
-    if (!release) throw await putOff(100 + Math.random() * 300);
+    const isBackground = priority >= priorities.expire;
+    const places = isBackground ? backgroundSlots : slots;
+    const release = priority > urgentPriority ? await places.take(queue, slotWaitMs) : () => {};
+    if (!release) throw await putOff((isBackground ? 1_000 : 100) * (1 + Math.random()));
     let outcome: EntryOutcome;
     try {
       outcome = await workJob(deps, jobId);
