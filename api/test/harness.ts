@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { type Config, loadConfig } from "@keygate/shared/config";
 import type { UserRole } from "@keygate/shared/contracts/auth";
 import type { DeveloperId, JobId, UserId, WorkspaceId } from "@keygate/shared/contracts/ids";
+import type { VendorId } from "@keygate/shared/contracts/vendors/registry";
 import { hashPassword } from "@keygate/shared/crypto/password";
 import { jobRows } from "@keygate/shared/db/jobs";
 import { type KeyRow, keyRows } from "@keygate/shared/db/keys";
@@ -56,7 +57,7 @@ export interface ApiHarness {
   /** Makes one more user. */
   addUser(role: UserRole): Promise<TestUser>;
   /** Stores OpenAI credentials without asking anybody. */
-  storeVendor(): Promise<void>;
+  storeVendor(vendor?: VendorId): Promise<void>;
   /** A working key, without the job that would have made it. */
   addKey(owner: { developerId: DeveloperId; workspaceId?: WorkspaceId; rateLimitRpm?: number }): Promise<KeyRow>;
   /** Ends a job as a worker would. */
@@ -134,9 +135,9 @@ export async function createApiHarness(options: { env?: Record<string, string> }
       });
       return readAnswer(response);
     },
-    async storeVendor() {
-      const sealed = sealVendorSettings(deps.keyring, "openai", new Secret("sk-admin-test-0123456789abcdef"), {});
-      await vendorConfigRows(deps.db).upsert({ vendor: "openai", source: "api", orgId: null, ...sealed });
+    async storeVendor(vendor = "openai") {
+      const sealed = sealVendorSettings(deps.keyring, vendor, new Secret("sk-admin-test-0123456789abcdef"), {});
+      await vendorConfigRows(deps.db).upsert({ vendor, source: "api", orgId: null, ...sealed });
     },
     async addKey({ developerId, workspaceId, rateLimitRpm = 60 }) {
       const id = newId("key");

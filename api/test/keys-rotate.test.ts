@@ -1,3 +1,4 @@
+import type { KeyId } from "@keygate/shared/contracts/ids";
 import { RotateResult } from "@keygate/shared/contracts/keys";
 import { developerRows } from "@keygate/shared/db/developers";
 import { newId } from "@keygate/shared/ids";
@@ -96,6 +97,49 @@ describe("POST /keys/{id}/rotate", () => {
     await developerRows(api.deps.db).setActive(developer_id, false);
     expect(await rotate(other.keyId)).toMatchObject({ status: 409, body: { code: "developer.inactive" } });
     expect((await rotate(other.keyId, { grace_period_minutes: -1 })).status).toBe(422);
+  });
+
+  test.each([
+    ["openai", "retiring"],
+    ["azure_openai", "revoking"],
+  ] as const)("again within a grace period: at %s the key before the old one is then %s", async (vendor, expected) => {
+    await api.storeVendor(vendor);
+    const first = await makeActiveKey(api, { vendor });
+    const again = async (keyId: KeyId) => {
+      const { status, body } = await rotate(keyId, { grace_period_minutes: 60 }, async202);
+      expect(status).toBe(202);
+      await issueKey(api.deps, body.job_id);
+      return body;
+    };
+    const second = await again(first.keyId);
+    expect((await claim(api, second.job_id, second.claim_token)).status).toBe(200);
+    expect(await keyOf(api, first.keyId)).toMatchObject({ status: "retiring", retire_at: expect.any(Date) });
+
+    const third = await again(second.key_id);
+    expect((await keyOf(api, first.keyId)).status).toBe(expected);
+    // The key that is being replaced keeps working, and gets its own grace.
+    expect((await keyOf(api, second.key_id)).status).toBe("retiring");
+    expect((await keyOf(api, third.key_id)).status).toBe("active");
+    const isEnded = expected === "revoking";
+    expect(await auditOf(api, first.keyId)).toEqual([
+      "key.provision requested",
+      "key.claim succeeded",
+      ...(isEnded ? ["key.rotate requested"] : []),
+    ]);
+    expect((await keyOf(api, first.keyId)).status_reason).toBe(
+      isEnded ? "rotated again within the grace period: the vendor has room for two keys" : null,
+    );
+  });
+
+  test("again is refused while nobody has taken the new key, where the vendor has room for two only", async () => {
+    await api.storeVendor("azure_openai");
+    const first = await makeActiveKey(api, { vendor: "azure_openai" });
+    const { body } = await rotate(first.keyId, {}, async202);
+    await issueKey(api.deps, body.job_id);
+    const refused = await rotate(body.key_id, {}, async202);
+    expect(refused).toMatchObject({ status: 409, body: { code: "key.not_active" } });
+    expect(refused.body.detail).toContain(`${first.keyId}, which it replaces, is still in use`);
+    expect((await keyOf(api, first.keyId)).status).toBe("retiring");
   });
 
   test("gives the same job for the same Idempotency-Key, and the key once", async () => {

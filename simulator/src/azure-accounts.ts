@@ -16,7 +16,7 @@ import {
   touch,
 } from "./azure-state.ts";
 import { accountView, page } from "./azure-views.ts";
-import { accountOf, begin, exclusively } from "./azure-writes.ts";
+import { accepted, accountOf, begin, exclusively } from "./azure-writes.ts";
 import type { SimResponse } from "./core.ts";
 
 const TYPE = "Microsoft.CognitiveServices/accounts";
@@ -108,13 +108,16 @@ async function putAccount(call: ArmCall<AccountPut>): Promise<SimResponse> {
   const account = addAccount(state, input, call.now());
   account.ownsSubdomain = !takenByOther;
   logEvent(state, call.now(), "account.created", accountId(state, account), { tags: body.tags ?? {} });
+  const isCreated = settings.create_answer === "created";
   const headers = begin(call, account, {
-    style: "async",
+    style: isCreated ? "async" : "location",
     verb: "Creating",
     ms: settings.create_ms,
+    ...(settings.create_retry_after_s !== null && { retryAfterS: settings.create_retry_after_s }),
     finish: (at) => finishCreation(call, account, at),
   });
-  return { status: 201, headers, body: accountView(call, account) };
+  if (settings.create_answer === "bare") return accepted(headers);
+  return { status: isCreated ? 201 : 202, headers, body: accountView(call, account) };
 }
 
 function finishCreation(call: ArmCall, account: Account, at: number) {

@@ -7,7 +7,7 @@ import { poolsOf } from "./azure-quota.ts";
 import { DeploymentPatch, DeploymentPut, Empty } from "./azure-schemas.ts";
 import { type Account, accountId, type Deployment, logEvent, normalLocation } from "./azure-state.ts";
 import { deploymentView, offerOf, page } from "./azure-views.ts";
-import { accountOf, begin, exclusively, mustBeReady } from "./azure-writes.ts";
+import { accepted, accountOf, begin, exclusively, mustBeReady } from "./azure-writes.ts";
 import type { SimResponse } from "./core.ts";
 
 const TYPE = "Microsoft.CognitiveServices/accounts/deployments";
@@ -89,6 +89,7 @@ async function putDeployment(call: ArmCall<DeploymentPut>): Promise<SimResponse>
     const what = found === undefined ? "deployment.created" : "deployment.replaced";
     log(call, account, deployment, what);
     const headers = call.settings.deploy_ms > 0 ? deployLater(call, account, deployment) : {};
+    if (call.settings.deploy_bare) return accepted(headers);
     return { status: found === undefined ? 201 : 200, headers, body: deploymentView(call, account, deployment) };
   });
 }
@@ -146,10 +147,19 @@ async function deleteDeployment(call: ArmCall): Promise<SimResponse> {
   const account = accountOf(call);
   const deployment = account?.deployments.get(keyOf(call.params.deployment ?? ""));
   if (account === undefined || deployment === undefined) return { status: 204 };
+  const { undeploy_ms: ms } = call.settings;
   return exclusively(call, account, () => {
-    account.deployments.delete(keyOf(deployment.name));
-    log(call, account, deployment, "deployment.deleted");
-    return { status: 200 };
+    const finish = () => {
+      account.deployments.delete(keyOf(deployment.name));
+      log(call, account, deployment, "deployment.deleted");
+      return null;
+    };
+    if (ms === 0) {
+      finish();
+      return { status: 200 };
+    }
+    deployment.provisioningState = "Deleting";
+    return accepted(begin(call, account, { style: "location", verb: "Deleting", ms, finish }));
   });
 }
 

@@ -3,7 +3,7 @@
 import { isTaken } from "./azure-accounts.ts";
 import { type ArmCall, type ArmRoute, route } from "./azure-arm.ts";
 import { CATALOG, type CatalogModel, type CatalogSku } from "./azure-catalog.ts";
-import { malformed, notFound } from "./azure-errors.ts";
+import { ArmError, malformed, notFound } from "./azure-errors.ts";
 import { isSigned, operationPath, operationUrl } from "./azure-operations.ts";
 import { ACCOUNT_PATH, COGNITIVE_VERSIONS, LOCATION_PATH, PROVIDER_PATH } from "./azure-paths.ts";
 import { type Pool, poolsOf } from "./azure-quota.ts";
@@ -140,6 +140,8 @@ function operationResult(call: ArmCall): SimResponse {
   }
   const { outcome, style } = operation;
   if (style === "location") {
+    // The answer of the call itself, whatever that is.
+    if (operation.error) throw new ArmError(409, operation.error);
     if (outcome !== "running") return { status: 200 };
     const location = operationUrl(call.state, operation, call.baseUrl);
     return { status: 202, headers: { location, "retry-after": "1" } };

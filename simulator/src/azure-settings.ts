@@ -43,12 +43,20 @@ const amounts = z.record(z.string(), z.int().min(0)).default({});
 export const AzureSettings = z.strictObject({
   /** How long an account is `Creating`. Seconds, with a subdomain up to a minute, at the real one. */
   create_ms: ms.default(50),
+  /** How a creation answers: 201 and `Azure-AsyncOperation`; 202, `Location` and the account; or 202 without a body. */
+  create_answer: z.enum(["created", "accepted", "bare"]).default("created"),
+  /** `Retry-After` of a creation, which the real one leaves out as a rule. */
+  create_retry_after_s: z.int().min(1).nullable().default(null),
   /** For this long after its PUT a new account cannot be read. */
   get_lag_ms: ms.default(0),
   /** For this long after `Succeeded` writes below a new account still say that it is `Accepted`. */
   early_succeeded_ms: ms.default(0),
   /** Above 0, a deployment PUT is a long-running operation. Recorded ones were done when they answered. */
   deploy_ms: ms.default(0),
+  /** Whether a deployment PUT answers with 202 and nothing else. */
+  deploy_bare: z.boolean().default(false),
+  /** Above 0, deletion of a deployment answers 202 with `Location`. */
+  undeploy_ms: ms.default(0),
   /** Above 0, deletion of an account answers 202 with `Location`. */
   delete_ms: ms.default(0),
   /** Above 0, a purge answers 202 with `Location`. */
@@ -64,6 +72,8 @@ export const AzureSettings = z.strictObject({
   page_size: z.int().min(1).default(100),
   /** How the last page says that it is the last. */
   last_next_link: z.enum(["absent", "null", "empty"]).default("absent"),
+  /** Of what the specification calls optional: all of it, only what a caller cannot do without, or null and news. */
+  members: z.enum(["all", "few", "null"]).default("all"),
   /** Ids as they were written, or as parts of Azure answer them: in lower case. */
   id_case: z.enum(["as_written", "lower"]).default("as_written"),
   /** Limits by usage name (`OpenAI.GlobalStandard.gpt-4o`), or by `location/usage name`. */

@@ -47,7 +47,7 @@ export interface Deployment {
   /** The rest of the writable properties, as given. */
   options: Record<string, unknown>;
   tags: Record<string, string> | undefined;
-  provisioningState: "Creating" | "Succeeded";
+  provisioningState: "Creating" | "Succeeded" | "Deleting";
   paused: boolean;
   createdAt: number;
   modifiedAt: number;

@@ -10,6 +10,17 @@ const time = (ms: number) => new Date(ms).toISOString().replace("Z", "0000Z");
 /** Ids of one thing differ in case between parts of Azure. */
 export const cased = ({ settings }: ArmCall, id: string) => (settings.id_case === "lower" ? id.toLowerCase() : id);
 
+/** What is left of a view when Azure leaves out what the specification lets it leave out, or knows news. */
+function shaped(call: ArmCall, view: Record<string, unknown>, kept: readonly string[]): Record<string, unknown> {
+  const { members } = call.settings;
+  if (members === "all") return view;
+  const isKept = ([name]: [string, unknown]) => kept.includes(name);
+  const few = Object.fromEntries(Object.entries(view).filter(isKept));
+  if (members === "few") return few;
+  const none = Object.fromEntries(Object.keys(view).map((name) => [name, null]));
+  return { ...none, ...few, memberOfNextYear: { kind: ["unheard of"] } };
+}
+
 interface Dated {
   createdAt: number;
   modifiedAt: number;
@@ -30,7 +41,7 @@ const dates = ({ createdAt, modifiedAt, revision }: Dated) => ({
 
 export function accountView(call: ArmCall, account: Account): Record<string, unknown> {
   const endpoint = `${call.baseUrl}/_data/${hostLabel(account)}/`;
-  return {
+  const view = {
     id: cased(call, accountId(call.state, account)),
     name: account.name,
     type: "Microsoft.CognitiveServices/accounts",
@@ -39,30 +50,34 @@ export function accountView(call: ArmCall, account: Account): Record<string, unk
     kind: account.kind,
     ...(account.tags && { tags: account.tags }),
     ...dates(account),
-    properties: {
-      publicNetworkAccess: "Enabled",
-      disableLocalAuth: false,
-      ...account.options,
-      ...(account.subdomain !== undefined && { customSubDomainName: account.subdomain }),
-      endpoint,
-      endpoints: { "OpenAI Language Model Instance API": endpoint },
-      internalId: account.internalId,
-      dateCreated: time(account.createdAt),
-      // An account-wide ceiling that nobody can set.
-      callRateLimit: {
-        rules: [
-          {
-            key: "openai.default",
-            renewalPeriod: 1,
-            count: 30,
-            matchPatterns: [{ path: "openai/*", method: "*" }],
-          },
-        ],
-      },
-      isMigrated: false,
-      privateEndpointConnections: [],
-      provisioningState: account.provisioningState,
+  };
+  const properties = {
+    publicNetworkAccess: "Enabled",
+    disableLocalAuth: false,
+    ...account.options,
+    ...(account.subdomain !== undefined && { customSubDomainName: account.subdomain }),
+    endpoint,
+    endpoints: { "OpenAI Language Model Instance API": endpoint },
+    internalId: account.internalId,
+    dateCreated: time(account.createdAt),
+    // An account-wide ceiling that nobody can set.
+    callRateLimit: {
+      rules: [
+        {
+          key: "openai.default",
+          renewalPeriod: 1,
+          count: 30,
+          matchPatterns: [{ path: "openai/*", method: "*" }],
+        },
+      ],
     },
+    isMigrated: false,
+    privateEndpointConnections: [],
+    provisioningState: account.provisioningState,
+  };
+  return {
+    ...shaped(call, view, ["name", "tags"]),
+    properties: shaped(call, properties, ["endpoint", "provisioningState"]),
   };
 }
 
@@ -98,22 +113,26 @@ export function offerOf({ model, sku }: Deployment) {
 
 export function deploymentView(call: ArmCall, account: Account, deployment: Deployment): Record<string, unknown> {
   const offer = offerOf(deployment);
-  return {
+  const view = {
     id: cased(call, `${accountId(call.state, account)}/deployments/${deployment.name}`),
     type: "Microsoft.CognitiveServices/accounts/deployments",
     name: deployment.name,
     sku: deployment.sku,
     ...(deployment.tags && { tags: deployment.tags }),
     ...dates(deployment),
-    properties: {
-      model: deployment.model,
-      ...deployment.options,
-      deploymentState: deployment.paused ? "Paused" : "Running",
-      currentCapacity: deployment.sku.capacity,
-      capabilities: offer.model?.capabilities ?? {},
-      provisioningState: deployment.provisioningState,
-      rateLimits: offer.sku ? rateLimitsFor(offer.sku, deployment.sku.capacity) : [],
-    },
+  };
+  const properties = {
+    model: deployment.model,
+    ...deployment.options,
+    deploymentState: deployment.paused ? "Paused" : "Running",
+    currentCapacity: deployment.sku.capacity,
+    capabilities: offer.model?.capabilities ?? {},
+    provisioningState: deployment.provisioningState,
+    rateLimits: offer.sku ? rateLimitsFor(offer.sku, deployment.sku.capacity) : [],
+  };
+  return {
+    ...shaped(call, view, ["name", "sku"]),
+    properties: shaped(call, properties, ["model", "provisioningState"]),
   };
 }
 

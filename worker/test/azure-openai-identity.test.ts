@@ -123,6 +123,80 @@ describe("signing in", () => {
   });
 });
 
+describe("an authority on this machine that speaks plain HTTP", () => {
+  /** As far as a token goes: knows one scope, counts what it is asked, and can be told to misbehave. */
+  async function startAuthority(world: World, scope: string) {
+    const { tokens, credential } = world.fixture.azure;
+    const asked: URLSearchParams[] = [];
+    const behaviour = { text: "", status: 0 };
+    const server = createServer(async (req, res) => {
+      const form = new URLSearchParams(Buffer.concat(await req.toArray()).toString("utf8"));
+      asked.push(form);
+      const answer = (status: number, body: object | string) => {
+        res.writeHead(status, { "content-type": "application/json" });
+        res.end(typeof body === "string" ? body : JSON.stringify(body));
+      };
+      if (behaviour.status) return answer(behaviour.status, behaviour.text);
+      if (req.method !== "POST" || req.url !== `/${credential.tenantId}/oauth2/v2.0/token`) return answer(404, {});
+      if (form.get("scope") !== scope) return answer(400, { error: "invalid_scope", error_codes: [70011] });
+      if (form.get("client_secret") !== credential.clientSecret) {
+        return answer(401, { error: "invalid_client", error_codes: [7000215] });
+      }
+      const access_token = tokens.issue(credential, scope, world.arm.now(), 3_600);
+      return answer(200, { token_type: "Bearer", expires_in: 3_599, ext_expires_in: 3_599, access_token });
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    cleanUps.push(() => server.close());
+    return { authority_host: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked, behaviour };
+  }
+
+  it("gives a token for one form, which serves until Azure does not take it any more", async () => {
+    const world = await startWorld();
+    const { authority_host, asked } = await startAuthority(world, `${world.arm.url}/.default`);
+    const client = world.connect({ authority_host });
+    await world.job({}, client).run("provision");
+    expect(asked).toHaveLength(1);
+    expect(Object.fromEntries(asked[0] ?? [])).toEqual({
+      grant_type: "client_credentials",
+      client_id: world.fixture.azure.credential.clientId,
+      client_secret: world.fixture.azure.credential.clientSecret,
+      scope: `${world.arm.url}/.default`,
+    });
+    world.arm.advanceClock(2 * 3_600_000);
+    await world.job({}, client).run("provision");
+    expect(asked).toHaveLength(2);
+    expect(issued(world)).toEqual([]);
+  });
+
+  it("is asked for the public cloud where it does not know the Resource Manager's own address", async () => {
+    const world = await startWorld();
+    const { authority_host, asked } = await startAuthority(world, "https://management.azure.com/.default");
+    const client = world.connect({ authority_host });
+    await world.job({}, client).run("provision");
+    world.arm.advanceClock(2 * 3_600_000);
+    await world.job({}, client).run("provision");
+    expect(asked.map((form) => form.get("scope"))).toEqual([
+      `${world.arm.url}/.default`,
+      "https://management.azure.com/.default",
+      "https://management.azure.com/.default",
+    ]);
+  });
+
+  it.each([
+    ["a wrong secret", {}, secret("wrong"), "credentials", "client_secret is wrong"],
+    ["an outage", { status: 503, text: "<html>" }, {}, "retryable", "could not be reached"],
+    ["nonsense", { status: 200, text: '{"access_token":' }, {}, "retryable", "made no sense"],
+    ["too much to do", { status: 429, text: "{}" }, {}, "rate_limited", "slow down"],
+  ] as const)("is told apart: %s", async (_, misbehaviour, over, kind, words) => {
+    const world = await startWorld();
+    const { authority_host, behaviour } = await startAuthority(world, `${world.arm.url}/.default`);
+    Object.assign(behaviour, misbehaviour);
+    const failure = await failureOf(world.job({}, world.connect({ authority_host }, over)).once("provision"));
+    expect(failure).toMatchObject({ kind, nothingHappened: true, detail: expect.stringContaining(words) });
+    expect(world.arm.calls()).toEqual([]);
+  });
+});
+
 describe("the check", () => {
   const check = (client: unknown) => azureOpenAi.check(client);
   const failed = ({ findings }: { findings: { name: string; ok: boolean }[] }) =>
@@ -140,7 +214,7 @@ describe("the check", () => {
   it.each([
     ["the group", { missing_roles: ["group_read"] }, false, "resourceGroups/read"],
     ["accounts", { missing_roles: ["list_keys"] }, false, "Microsoft.CognitiveServices/accounts/listKeys/action"],
-    ["usages", { missing_roles: ["usages"] }, false, "Usages Reader"],
+    ["usages", { missing_roles: ["usages"] }, true, "Usages Reader"],
     ["purging", { missing_roles: ["purge"] }, true, "deletedAccounts/delete"],
     ["deleted accounts", { missing_roles: ["deleted_read"] }, true, "deletedAccounts/read"],
   ])("names the right that is missing for %s", async (_, settings, ok, words) => {

@@ -1,10 +1,13 @@
 import type { KeyId } from "@keygate/shared/contracts/ids";
+import { vendorContracts } from "@keygate/shared/contracts/vendors/registry";
+import type { VendorContract } from "@keygate/shared/contracts/vendors/vendor-contract";
 import type { Tx } from "@keygate/shared/db/client";
 import type { JobRow } from "@keygate/shared/db/jobs";
 import { type KeyRow, keyRows, type NewKey } from "@keygate/shared/db/keys";
 import type { VendorConfigRow } from "@keygate/shared/db/vendor-configs";
 import { KeyGateError, must } from "@keygate/shared/errors";
 import { newId } from "@keygate/shared/ids";
+import { requestRevocations } from "@keygate/shared/revocation";
 import type { ApiDeps } from "../deps.ts";
 import { enqueueJobs } from "../jobs/enqueue.ts";
 import { type Asking, insertMaker } from "./provision-key.ts";
@@ -17,30 +20,47 @@ export const keyNotFound = (id: KeyId): KeyGateError =>
 
 /**
  * Asks for a successor of a key with the same limits and the same length of life. The old key is not touched before
- * the new one was taken.
+ * the new one was taken. Where the vendor has room for two keys only, a key before the old one that still has its grace
+ * ends now, since the new one needs its place.
  *
- * @throws key.not_found, key.not_active (also while another rotation is under way), developer.inactive,
- *   vendor.not_configured.
+ * @throws key.not_found, key.not_active (also while another rotation is under way, or its key was not taken yet where
+ *   that one's place is needed), developer.inactive, vendor.not_configured.
  */
 export async function rotateKey(deps: ApiDeps, id: KeyId, graceMinutes: number, asking: Asking): Promise<JobRow> {
-  const job = await deps.db.transaction().execute(async (tx) => {
-    const { old, vendor } = await lockForRotation(tx, id);
+  const { job, ended } = await deps.db.transaction().execute(async (tx) => {
+    const { old, before, vendor } = await lockForRotation(tx, id);
+    const ended = before ? await endGraceOf(tx, before, asking) : [];
     const simulated = vendor.source === "simulator";
     const successor = await insertSuccessor(tx, old, { graceMinutes, simulated, createdBy: asking.actor.name });
     const input = { keyId: successor.id, oldKeyId: old.id, gracePeriodMinutes: graceMinutes };
-    return insertMaker(tx, successor, asking, { kind: "rotate", input });
+    return { ended, job: await insertMaker(tx, successor, asking, { kind: "rotate", input }) };
   });
   deps.log.info({ jobId: job.id, keyId: job.key_id, oldKeyId: id, vendor: job.vendor }, "key.rotate_requested");
-  await enqueueJobs(deps, [job]);
+  await enqueueJobs(deps, [...ended, job]);
   return job;
 }
 
-/** Lock order as everywhere: the developer, the vendor, then the key. */
-async function lockForRotation(tx: Tx, id: KeyId): Promise<{ old: KeyRow; vendor: VendorConfigRow }> {
+/** The key whose place the successor needs, if the vendor has room for two only: the one that the old key replaced. */
+function placeNeeded({ vendor, replaces_id: replaced }: KeyRow): KeyId | null {
+  const { keysAtOnce }: VendorContract = vendorContracts[vendor];
+  return keysAtOnce === 2 ? replaced : null;
+}
+
+interface Locked {
+  old: KeyRow;
+  /** The key before the old one, in whose place the new one is to go. */
+  before: KeyRow | null;
+  vendor: VendorConfigRow;
+}
+
+/** Lock order as everywhere: the developer, the vendor, then the keys, the older first. */
+async function lockForRotation(tx: Tx, id: KeyId): Promise<Locked> {
   const seen = await keyRows(tx).find(id);
   if (!seen) throw keyNotFound(id);
   await requireActiveDeveloper(tx, seen.developer_id);
   const vendor = await requireVendor(tx, seen.vendor);
+  const beforeId = placeNeeded(seen);
+  const before = beforeId ? ((await keyRows(tx).lock(beforeId)) ?? null) : null;
   const old = must(await keyRows(tx).lock(id), "a key that was just seen");
   if (old.status !== "active") {
     const replaced = old.status === "retiring" ? ` It is being replaced by ${old.replaced_by_id}.` : "";
@@ -52,7 +72,23 @@ async function lockForRotation(tx: Tx, id: KeyId): Promise<{ old: KeyRow; vendor
   if (other) {
     throw new KeyGateError("key.not_active", { detail: `The key is being rotated already: ${other.id} replaces it.` });
   }
-  return { old, vendor };
+  return { old, before, vendor };
+}
+
+/**
+ * Ends the grace of a key now. Who rotates again knows of it: the key is shown as retiring, and its end is asked for in
+ * the same transaction, with an audit row that says why.
+ */
+async function endGraceOf(tx: Tx, before: KeyRow, { actor }: Asking): Promise<JobRow[]> {
+  if (before.status !== "retiring") return [];
+  // Its successor may still lie unopened: then this one is the only key that anybody holds.
+  if (!before.retire_at) {
+    throw new KeyGateError("key.not_active", {
+      detail: `The key has not been taken yet, so ${before.id}, which it replaces, is still in use; the vendor has room for two keys. Rotate again when the key was taken, or revoke ${before.id}.`,
+    });
+  }
+  const reason = "rotated again within the grace period: the vendor has room for two keys";
+  return requestRevocations(tx, [before], { actor, reason, ending: "rotated" });
 }
 
 async function insertSuccessor(

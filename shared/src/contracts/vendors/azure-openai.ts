@@ -39,8 +39,11 @@ export const azureOpenAi = {
       z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9 ]{1,40}$/, { message: "Must be a location like swedencentral" }),
     ).optional(),
     resource_manager_url: address("Must be an address like https://management.azure.com").optional(),
-    authority_host: z
-      .url({ protocol: /^https$/, message: "Must be an https address like https://login.microsoftonline.com" })
+    authority_host: address("Must be an https address like https://login.microsoftonline.com")
+      .refine((url) => /^https:|^http:\/\/(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(\/|$)/i.test(url), {
+        message:
+          "Must be an https address like https://login.microsoftonline.com; http serves on the same machine only",
+      })
       .optional(),
     deployment_types: listOf(z.enum(azureDeploymentTypes)).optional(),
     api_version: z
@@ -124,6 +127,8 @@ export const azureOpenAi = {
   },
   // Account and subdomain bear the same name; a label of a host name has at most 63 characters.
   naming: { maxLength: 60, charset: "lower-alnum-dash" },
+  // An account has two slots for keys: during a grace period both are taken.
+  keysAtOnce: 2,
   expiryDaysMax: null,
   // In this order, so that the first few are what a key gets whose models nobody named.
   suggestedModels: ["gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "o3", "o4-mini", "o3-mini"],

@@ -31,6 +31,8 @@ export interface VendorContract<Extra extends z.ZodType = z.ZodType> {
   };
   /** The vendor's rule for the names that we choose there; the source stands in its page under docs/. */
   naming: { maxLength: number; charset: "lower-alnum-dash" };
+  /** How many keys that follow one another can work at the same time; left out where the vendor sets no such bound. */
+  keysAtOnce?: number;
   /** The longest life of a key in days that the vendor accepts; null where it has no say. */
   expiryDaysMax: number | null;
   /** Models offered in forms; the vendor decides what really exists. */

@@ -1,8 +1,9 @@
 import { KeyGateError } from "@keygate/shared/errors";
 import { WaitForVendor } from "../../saga/wait.ts";
 import { isStatus } from "./errors.ts";
+import { blockedMaxMs, comeBack, whenFree } from "./patience.ts";
 import type { AzureAccount, AzureDeletedAccount } from "./schemas.ts";
-import type { AzureState, Ctx, OwnAccount } from "./state.ts";
+import { type AzureState, type Ctx, isState, type OwnAccount } from "./state.ts";
 
 /** Tags that are put on each account: ids, since tags show in cost exports. */
 export const tagsFor = (ctx: Ctx, account: OwnAccount): Record<string, string> => ({
@@ -33,40 +34,48 @@ export async function openAccount({ client }: Ctx, account: OwnAccount): Promise
 }
 
 // Nothing can be changed below an account in one of these, not even to take it away.
-const changing = new Set(["accepted", "creating", "moving", "resolvingdns"]);
-
-/** Waits while Azure makes or moves the account. */
-export function requireUnchanging({ properties }: AzureAccount): void {
-  if (!changing.has(properties.provisioningState.toLowerCase())) return;
-  throw new WaitForVendor(2_000, "Azure has not finished making the account");
+const changing = ["Accepted", "Creating", "Moving", "ResolvingDNS"] as const;
+/**
+ * Waits while Azure makes or moves the account.
+ *
+ * @param ageMs for how long that has been waited for.
+ * @returns whether it is stuck: then only deleting the whole account is left to be tried. Access must end, and a refusal
+ *   at least shows as one.
+ */
+export function isStuck(ctx: Ctx, { properties }: AzureAccount, ageMs: number): boolean {
+  if (!isState(properties.provisioningState, ...changing)) return false;
+  if (ageMs > blockedMaxMs) return true;
+  throw comeBack(ctx, 2_000, "Azure has not finished making the account");
 }
 
 /** Deletes the deployments, which frees their capacity at once; capacity of soft-deleted ones stays taken. */
-export async function deleteDeployments(ctx: Ctx, account: OwnAccount): Promise<void> {
+export async function deleteDeployments(ctx: Ctx, account: OwnAccount, ageMs: number): Promise<void> {
   const found = await openAccount(ctx, account);
-  if (!found) return;
-  requireUnchanging(found);
-  if (found.properties.provisioningState.toLowerCase() === "deleting") return;
-  // One after another: an account takes one change at a time.
-  for (const { name } of (await ctx.client.listDeployments(account)) ?? []) {
-    await ctx.client.deleteDeployment(account, name);
+  if (!found || isStuck(ctx, found, ageMs)) return;
+  if (isState(found.properties.provisioningState, "Deleting")) return;
+  // One after another: an account takes one change at a time, and one that takes its time is waited for.
+  for (const { name, properties } of (await ctx.client.listDeployments(account)) ?? []) {
+    const isGoing = isState(properties.provisioningState, "Deleting");
+    const goesOn = isGoing || (await whenFree(ageMs, () => ctx.client.deleteDeployment(account, name)));
+    if (goesOn) throw comeBack(ctx, 2_000, "Azure is deleting the deployments");
   }
   const left = (await ctx.client.listDeployments(account)) ?? [];
-  if (left.length > 0) throw new WaitForVendor(2_000, "Azure is deleting the deployments");
+  if (left.length > 0) throw comeBack(ctx, 2_000, "Azure is deleting the deployments");
 }
 
 /**
  * Deletes the account and looks. It is asked for even when a look finds nothing: looks lag behind a creation, deletions
  * do not.
  *
+ * @param ageMs for how long that has been tried.
  * @returns whether there was one.
  */
-export async function deleteAccount(ctx: Ctx, account: OwnAccount): Promise<boolean> {
+export async function deleteAccount(ctx: Ctx, account: OwnAccount, ageMs: number): Promise<boolean> {
   const found = await ctx.client.getAccount(account);
   if (found && isForeign(found, account)) return false;
-  const isGoing = found?.properties.provisioningState.toLowerCase() === "deleting";
-  const wasThere = isGoing || (await ctx.client.deleteAccount(account));
-  if (await openAccount(ctx, account)) throw new WaitForVendor(2_000, "Azure is deleting the account");
+  const isGoing = found !== null && isState(found.properties.provisioningState, "Deleting");
+  const wasThere = isGoing || (await whenFree(ageMs, () => ctx.client.deleteAccount(account)));
+  if (await openAccount(ctx, account)) throw comeBack(ctx, 2_000, "Azure is deleting the account");
   return wasThere || found !== null;
 }
 
@@ -90,13 +99,14 @@ type Purge = Pick<AzureState, "notPurged"> | "unseen";
  *
  * @returns `unseen` when there was nothing to purge.
  */
-export async function purgeAccount(ctx: Ctx, account: OwnAccount): Promise<Purge> {
+export async function purgeAccount(ctx: Ctx, account: OwnAccount, ageMs: number): Promise<Purge> {
   let seen: Awaited<ReturnType<typeof findDeleted>> = null;
   try {
     seen = await findDeleted(ctx, account);
     if (!seen) return "unseen";
-    await ctx.client.purgeAccount(account, seen.at);
-    if (await findDeleted(ctx, account)) throw new WaitForVendor(2_000, "Azure is purging the deleted account");
+    const { at } = seen;
+    await whenFree(ageMs, () => ctx.client.purgeAccount(account, at));
+    if (await findDeleted(ctx, account)) throw comeBack(ctx, 2_000, "Azure is purging the deleted account");
     return {};
   } catch (error) {
     if (!isStatus(error, 403)) throw error;
@@ -110,12 +120,13 @@ export async function purgeAccount(ctx: Ctx, account: OwnAccount): Promise<Purge
  * @param madeAt when it was asked for.
  */
 export async function removeAccount(ctx: Ctx, account: OwnAccount, madeAt: Date): Promise<void> {
-  await deleteDeployments(ctx, account);
-  const wasThere = await deleteAccount(ctx, account);
-  if ((await purgeAccount(ctx, account)) !== "unseen") return;
+  const ageMs = ctx.now().getTime() - madeAt.getTime();
+  await deleteDeployments(ctx, account, ageMs);
+  const wasThere = await deleteAccount(ctx, account, ageMs);
+  if ((await purgeAccount(ctx, account, ageMs)) !== "unseen") return;
   // Whoever deleted it a moment ago must see it among the deleted.
-  if (wasThere) throw new WaitForVendor(2_000, "Azure does not show the deleted account yet");
-  const unsureMs = madeAt.getTime() + ctx.client.settleMs - ctx.now().getTime();
+  if (wasThere) throw comeBack(ctx, 2_000, "Azure does not show the deleted account yet");
+  const unsureMs = ctx.client.settleMs - ageMs;
   if (unsureMs > 0) throw new WaitForVendor(unsureMs, "making sure that Azure shows no new account any more");
 }
 
@@ -127,9 +138,11 @@ const heldName = (name: string, why: string) =>
 /**
  * Purges what an earlier deletion of ours left under the name, so that the name can be used.
  *
+ * @returns whether there was anything.
  * @throws KeyGateError, permanent, when it is not ours or may not be purged.
  */
-export async function purgeLeftover(ctx: Ctx, account: OwnAccount): Promise<void> {
+export async function purgeLeftover(ctx: Ctx, account: OwnAccount): Promise<boolean> {
+  let wasThere = false;
   for (const at of ctx.client.locationsToSearch(account.location)) {
     const found = await ctx.client.getDeletedAccount(account, at);
     if (!found) continue;
@@ -142,7 +155,9 @@ export async function purgeLeftover(ctx: Ctx, account: OwnAccount): Promise<void
       throw heldName(account.name, "that KeyGate may not purge");
     }
     if (await ctx.client.getDeletedAccount(account, at)) {
-      throw new WaitForVendor(2_000, "Azure is purging a deleted account of the same name");
+      throw comeBack(ctx, 2_000, "Azure is purging a deleted account of the same name");
     }
+    wasThere = true;
   }
+  return wasThere;
 }

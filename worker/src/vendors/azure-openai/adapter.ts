@@ -2,7 +2,7 @@ import { must } from "@keygate/shared/errors";
 import type { SagaKey } from "../../saga/step.ts";
 import { defineVendor, type Issued } from "../vendor.ts";
 import { check } from "./check.ts";
-import { type AzureClient, createAzureClient } from "./client.ts";
+import { type AzureClient, azureSettleMs, createAzureClient } from "./client.ts";
 import { createAzureTokens } from "./identity.ts";
 import { inventory } from "./inventory.ts";
 import { limitsOf } from "./limits.ts";
@@ -14,9 +14,6 @@ import type { AzureState } from "./state.ts";
 
 /** The data plane's API version that answers on every account; the newer /openai/v1/ addresses need none. */
 const dataApiVersion = "2024-10-21";
-
-// Azure: how long after a PUT a "not found" may still be wrong. Not published; a minute is what DNS of a new account takes.
-const settleMs = 60_000;
 
 const closedNetwork =
   "Public access to the account is disabled: the key works from the networks that are connected to it, and from nowhere else.";
@@ -56,11 +53,11 @@ function describe(state: AzureState, key: SagaKey): Issued {
 /** Azure OpenAI: an account with deployments of its own for each developer key, since both keys of an account are equal. */
 export const azureOpenAi = defineVendor<AzureClient, AzureState>({
   id: "azure_openai",
-  settleMs,
+  settleMs: azureSettleMs,
   connect(stored, deps) {
     const settings = readAzureSettings(stored);
     const tokens = createAzureTokens(settings, deps);
-    return createAzureClient({ http: deps.http, tokens, settings, settleMs: deps.settleMs ?? settleMs });
+    return createAzureClient({ http: deps.http, tokens, settings, settleMs: deps.settleMs ?? azureSettleMs });
   },
   check,
   provision,

@@ -13,6 +13,7 @@ export interface PlannedModel {
   /** What the wished rate needs, before the pool had a say. */
   wishedUnits: number;
   rpmPerUnit: number | null;
+  tpmPerUnit: number | null;
   retiresOn: string | null;
 }
 
@@ -25,7 +26,8 @@ export interface Shortage {
 /** What a limit brings per minute, over all the units that it is told for. */
 export function perMinute(limits: readonly AzureRateLimit[] | null | undefined, key: string): number | null {
   const limit = limits?.find((each) => each.key === key);
-  return limit && limit.renewalPeriod > 0 ? (limit.count * 60) / limit.renewalPeriod : null;
+  if (typeof limit?.count !== "number" || !limit.renewalPeriod || limit.renewalPeriod < 0) return null;
+  return (limit.count * 60) / limit.renewalPeriod;
 }
 
 type Capacity = NonNullable<AzureSku["capacity"]>;
@@ -120,6 +122,7 @@ export function planModel(wanted: string, input: PlanInput): PlannedModel | Shor
       usageName: sku.usageName ?? null,
       ...units,
       rpmPerUnit: perMinute(sku.rateLimits, "request"),
+      tpmPerUnit: perMinute(sku.rateLimits, "token"),
       retiresOn: offer.deprecation?.inference ?? null,
     });
   }

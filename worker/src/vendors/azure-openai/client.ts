@@ -2,11 +2,12 @@ import { randomUUID } from "node:crypto";
 import { KeyGateError } from "@keygate/shared/errors";
 import { Secret } from "@keygate/shared/secret";
 import { z } from "zod";
-import type { VendorHttp, VendorReply } from "../http.ts";
+import { retryAfterMsOf, type VendorHttp, type VendorReply } from "../http.ts";
 import { classifyArm, isGone, isStatus, readArmError } from "./errors.ts";
 import type { AzureTokens } from "./identity.ts";
 import {
   Account,
+  type AzureDeployment,
   type AzureOffer,
   DeletedAccount,
   Deployment,
@@ -33,16 +34,29 @@ export type AzureKeys = Record<KeySlot, Secret>;
 /** Capacity, or accounts, of which a subscription has so many. */
 export type Pools = ReadonlyMap<string, { used: number; limit: number }>;
 
+/** What began and goes on after its answer. */
+export interface StartedOperation {
+  /** Where it can be asked about; null when Azure did not say. */
+  operationUrl: string | null;
+  /** How long Azure wants to be left alone between two looks, if it said so. */
+  paceMs?: number;
+}
+
 export type AzureClient = ReturnType<typeof createAzureClient>;
 
 const pagesMax = 200;
 const atOnceMax = 5;
 // Signed, and about 4 KB long: followed byte for byte or not at all.
 const operationUrlMax = 16_384;
+/** How long after a PUT a "not found" may still be wrong. Not published; a minute is what DNS of a new account takes. */
+export const azureSettleMs = 60_000;
+// A look that is later than this helps nobody.
+const paceMaxMs = 60_000;
 const managementVersion = "2021-04-01";
 const anything = z.unknown();
 const seg = encodeURIComponent;
-const pageOf = <T extends z.ZodType>(item: T) => z.object({ value: z.array(item), nextLink: z.string().nullish() });
+const pageOf = <T extends z.ZodType>(item: T) =>
+  z.object({ value: z.array(item).nullish(), nextLink: z.string().nullish() });
 
 interface Connection {
   http: VendorHttp;
@@ -112,16 +126,21 @@ export function createAzureClient({ http, tokens, settings, settleMs }: Connecti
     const items: T[] = [];
     let url: string | null = versioned(path, version);
     for (let page = 0; url && page < pagesMax; page++) {
-      const answer: { value: T[]; nextLink?: string | null | undefined } = (await send("GET", url, what, pageOf(item)))
-        .body;
-      items.push(...answer.value);
+      const { body: answer }: VendorReply<{ value?: T[] | null | undefined; nextLink?: string | null | undefined }> =
+        await send("GET", url, what, pageOf(item));
+      items.push(...(answer.value ?? []));
       url = answer.nextLink || null;
       // It would be sent our token.
-      if (url && new URL(url, baseUrl).origin !== origin) throw endless(what, "goes on at another address");
+      if (url && (!URL.canParse(url) || new URL(url).origin !== origin)) {
+        throw endless(what, "goes on at another address");
+      }
     }
     if (url) throw endless(what, `did not end within ${pagesMax} pages`);
     return items;
   }
+  /** An address that the answer gave, if our token may be sent there. */
+  const ownAddress = (url: string | undefined): string | null =>
+    url && url.length <= operationUrlMax && URL.canParse(url) && new URL(url).origin === origin ? url : null;
   const endless = (what: string, why: string) =>
     new KeyGateError("vendor.unexpected", { detail: `Azure's list of ${what} ${why}.`, facts: { what } });
 
@@ -148,22 +167,39 @@ export function createAzureClient({ http, tokens, settings, settleMs }: Connecti
   return {
     settings,
     settleMs,
+    /**
+     * Milliseconds to leave Azure alone, where Azure would be left alone for `ms`: where it is configured to settle
+     * faster than Azure does, everything there is faster in proportion.
+     */
+    paced: (ms: number) => Math.max(20, Math.ceil(ms * Math.min(1, settleMs / azureSettleMs))),
     getAccount: (place: AccountPlace) => orGone(get(pathOf(place), "account", Account)),
-    /** Replaces whatever stands there. @returns where the operation can be asked about, if Azure said so. */
-    async putAccount(place: AccountPlace, body: Record<string, unknown>): Promise<{ operationUrl: string | null }> {
-      const reply = await send("PUT", versioned(pathOf(place)), "account", Account, body);
-      const url = reply.headers["azure-asyncoperation"] ?? null;
-      const isUsable = url !== null && url.length <= operationUrlMax && URL.canParse(url);
-      return { operationUrl: isUsable && new URL(url).origin === origin ? url : null };
+    /**
+     * Replaces whatever stands there. What it answers is not needed, since the account itself is asked for its state: a
+     * 202 may come with the resource, or with nothing.
+     */
+    async putAccount(place: AccountPlace, body: Record<string, unknown>): Promise<StartedOperation> {
+      const { headers } = await send("PUT", versioned(pathOf(place)), "account", anything, body);
+      const after = retryAfterMsOf(headers);
+      return {
+        operationUrl: ownAddress(headers["azure-asyncoperation"]) ?? ownAddress(headers.location),
+        ...(after === undefined ? {} : { paceMs: Math.min(after, paceMaxMs) }),
+      };
     },
-    /** Why an operation failed; null while it runs, after it worked, and when it cannot be told. */
+    /**
+     * Why an operation failed; null while it runs, after it worked, and when it cannot be told. `Azure-AsyncOperation`
+     * leads to a body with a status, `Location` to 202 as long as it runs and then to the answer of the call itself.
+     */
     async failureOf(operationUrl: string): Promise<{ code: string | null; words: string | null } | null> {
       try {
-        const { body } = await send("GET", operationUrl, "operation", Operation);
-        return ["failed", "canceled"].includes(body.status.toLowerCase()) ? readArmError(body.error ?? null) : null;
+        const { body } = await send("GET", operationUrl, "operation", anything);
+        const operation = Operation.safeParse(body).data;
+        const hasFailed = operation && ["failed", "canceled"].includes(operation.status.toLowerCase());
+        return hasFailed ? readArmError(operation.error ?? null) : null;
       } catch (error) {
-        if (error instanceof KeyGateError && error.kind === "permanent") return null;
-        throw error;
+        if (!(error instanceof KeyGateError) || error.kind !== "permanent") throw error;
+        const { armCode, status } = error.facts;
+        const isAnswer = typeof armCode === "string" && status !== 404;
+        return isAnswer ? { code: armCode, words: error.detail ?? null } : null;
       }
     },
     deleteAccount: (place: AccountPlace) => remove(pathOf(place), "account"),
@@ -172,10 +208,22 @@ export function createAzureClient({ http, tokens, settings, settleMs }: Connecti
     purgeAccount: (place: AccountPlace, location: string) => remove(deletedPath(place, location), "deletedAccount"),
 
     listDeployments: (place: AccountPlace) => orGone(list(`${pathOf(place)}/deployments`, "deployments", Deployment)),
-    async putDeployment(place: AccountPlace, name: string, body: Record<string, unknown>) {
-      return (await send("PUT", versioned(deploymentPath(place, name)), "deployment", Deployment, body)).body;
+    getDeployment: (place: AccountPlace, name: string) =>
+      orGone(get(deploymentPath(place, name), "deployment", Deployment)),
+    /** @returns the deployment as Azure shows it then; null where it answers with nothing and has to be looked at. */
+    async putDeployment(
+      place: AccountPlace,
+      name: string,
+      body: Record<string, unknown>,
+    ): Promise<AzureDeployment | null> {
+      const reply = await send("PUT", versioned(deploymentPath(place, name)), "deployment", anything, body);
+      return Deployment.safeParse(reply.body).data ?? null;
     },
-    deleteDeployment: (place: AccountPlace, name: string) => remove(deploymentPath(place, name), "deployment"),
+    /** @returns whether it goes on after the answer. */
+    async deleteDeployment(place: AccountPlace, name: string): Promise<boolean> {
+      const reply = await orGone(send("DELETE", versioned(deploymentPath(place, name)), "deployment", anything));
+      return reply?.status === 202;
+    },
 
     async listKeys(place: AccountPlace): Promise<AzureKeys | null> {
       const reply = await orGone(send("POST", versioned(`${pathOf(place)}/listKeys`), "listKeys", Keys));
@@ -192,16 +240,16 @@ export function createAzureClient({ http, tokens, settings, settleMs }: Connecti
       const items = await list(`${locationPath(location)}/usages`, "usages", Usage);
       return new Map(
         items.flatMap(({ name, currentValue, limit }) =>
-          typeof limit === "number" ? [[name.value, { used: currentValue ?? 0, limit }] as const] : [],
+          name?.value && typeof limit === "number" ? [[name.value, { used: currentValue ?? 0, limit }] as const] : [],
         ),
       );
     },
     /** The models that an account of kind OpenAI can deploy in a location. */
     async models(location: string): Promise<AzureOffer[]> {
       const items = await list(`${locationPath(location)}/models`, "models", Offer);
-      return items
-        .filter(({ kind, model }) => (kind ?? "OpenAI") === "OpenAI" && (model.format ?? "OpenAI") === "OpenAI")
-        .map(({ model }) => model);
+      return items.flatMap(({ kind, model }) =>
+        model && (kind ?? "OpenAI") === "OpenAI" && (model.format ?? "OpenAI") === "OpenAI" ? [model] : [],
+      );
     },
 
     probeToken: async () => void (await tokens.get()),

@@ -3,11 +3,13 @@ import { z } from "zod";
 import { retryAfterMsOf, type VendorRefusal } from "../http.ts";
 
 const Info = z.object({ info: z.object({ policyDefinitionDisplayName: z.string().nullish() }).nullish() });
-const Detail = z.object({ code: z.string().nullish(), message: z.string().nullish() });
-const ArmErrorBody = Detail.extend({
-  details: z.array(Detail).nullish(),
-  additionalInfo: z.array(Info).nullish(),
+const Detail = z.object({
+  code: z.string().nullish(),
+  message: z.string().nullish(),
+  // Free in form: what another kind of trouble says here must not make the whole error unreadable.
+  additionalInfo: z.array(Info).nullish().catch(null),
 });
+const ArmErrorBody = Detail.extend({ details: z.array(Detail).nullish().catch(null) });
 export type ArmErrorBody = z.infer<typeof ArmErrorBody>;
 const Envelope = z.object({ error: ArmErrorBody });
 
@@ -22,6 +24,9 @@ const needsPerson = new Map([
   ["ScopeLocked", "Remove the lock on the resource group or on what is in it."],
   ["SubscriptionNotFound", "Check subscription_id and tenant_id, and what the credential may see."],
 ]);
+
+// A 404 that says nothing of the resource: the address or the version is not one that Azure knows.
+const notAbout = new Set(["InvalidResourceType", "InvalidResourceNamespace", "NoRegisteredProviderFound"]);
 
 // Refused for good: waiting changes nothing.
 const finalConflicts = new Set(["FlagMustBeSetForRestore", "CustomDomainInUse", "InvalidResourceLocation"]);
@@ -44,8 +49,9 @@ export function readArmError(error: ArmErrorBody | null): { code: string | null;
 }
 
 const policyOf = (error: ArmErrorBody): string | null =>
-  error.additionalInfo?.find((each) => each.info?.policyDefinitionDisplayName)?.info?.policyDefinitionDisplayName ??
-  null;
+  [error, ...(error.details ?? [])]
+    .flatMap(({ additionalInfo }) => additionalInfo ?? [])
+    .find(({ info }) => info?.policyDefinitionDisplayName)?.info?.policyDefinitionDisplayName ?? null;
 
 const conflictPauseMs = () => 5_000 + Math.random() * 5_000;
 
@@ -98,6 +104,11 @@ export const classifyArm =
     if (status === 409) {
       return new KeyGateError("vendor.not_ready", { detail, facts, retryAfterMs: after ?? conflictPauseMs() });
     }
+    // Who says "not found" without saying it in Azure's way stands in front of Azure, and knows of no account. Taking it
+    // for an answer would call keys revoked that work.
+    if (status === 404 && !code) {
+      return new KeyGateError("vendor.unavailable", { detail: "Azure's front end gave no reason for a 404.", facts });
+    }
     if (status === 408 || status >= 500) return new KeyGateError("vendor.unavailable", { detail, facts, ...waiting });
     return refuse("vendor.refused");
   };
@@ -113,4 +124,7 @@ export const isArmCode = (error: unknown, code: string): error is KeyGateError =
 
 /** Whether Azure said that what was addressed does not exist. A subscription that nobody shows us is not "gone". */
 export const isGone = (error: unknown): boolean =>
-  error instanceof KeyGateError && error.code === "vendor.refused" && error.facts.status === 404;
+  error instanceof KeyGateError &&
+  error.code === "vendor.refused" &&
+  error.facts.status === 404 &&
+  !notAbout.has(String(error.facts.armCode));

@@ -9,6 +9,7 @@ import { KeyGateError } from "@keygate/shared/errors";
 import { traced } from "@keygate/shared/tracing";
 import { z } from "zod";
 import type { VendorHttp } from "../http.ts";
+import { createLoopbackCredential } from "./loopback-authority.ts";
 import type { AzureSettings } from "./settings.ts";
 
 /** Gives the tokens that every call needs. */
@@ -32,18 +33,28 @@ export function createAzureTokens(settings: AzureSettings, { http, timeoutMs }: 
   let credential: TokenCredential | null = null;
   let pending: Promise<string> | null = null;
   let newest: string | null = null;
+  let scope = settings.tokenScope;
+
+  async function askOnce(): Promise<string> {
+    credential ??= makeCredential(settings, timeoutMs);
+    const asked = credential;
+    const facts = { "keygate.vendor": "azure_openai" };
+    const answer = await traced("POST token", { kind: "client", facts }, () =>
+      within(timeoutMs, asked.getToken(scope)),
+    );
+    if (!answer) throw new Error("no token");
+    newest = answer.token;
+    return answer.token;
+  }
 
   async function ask(): Promise<string> {
     try {
-      credential ??= makeCredential(settings);
-      const asked = credential;
-      const facts = { "keygate.vendor": "azure_openai" };
-      const answer = await traced("POST token", { kind: "client", facts }, () =>
-        within(timeoutMs, asked.getToken(settings.tokenScope)),
-      );
-      if (!answer) throw new Error("no token");
-      newest = answer.token;
-      return answer.token;
+      return await askOnce().catch((error: unknown) => {
+        const { otherTokenScope } = settings;
+        if (!otherTokenScope || otherTokenScope === scope || !isUnknownScope(error)) throw error;
+        scope = otherTokenScope;
+        return askOnce();
+      });
     } catch (error) {
       throw await explain(error, credential, settings, http);
     }
@@ -63,7 +74,10 @@ export function createAzureTokens(settings: AzureSettings, { http, timeoutMs }: 
   };
 }
 
-function makeCredential({ identity, authorityHost, isKnownAuthority }: AzureSettings): TokenCredential {
+function makeCredential(
+  { identity, authorityHost, isKnownAuthority }: AzureSettings,
+  timeoutMs: number,
+): TokenCredential {
   // The address is always given, or the library would take AZURE_AUTHORITY_HOST from the environment by itself. An
   // authority that is not Microsoft's must not be asked about at Microsoft's.
   const options = { authorityHost, disableInstanceDiscovery: !isKnownAuthority, retryOptions: { maxRetries: 0 } };
@@ -78,6 +92,16 @@ function makeCredential({ identity, authorityHost, isKnownAuthority }: AzureSett
 
   switch (identity.kind) {
     case "secret":
+      if (authorityHost.startsWith("http:")) {
+        const { tenantId, clientId, secret } = identity;
+        return createLoopbackCredential({
+          authorityHost,
+          tenantId,
+          clientId,
+          clientSecret: secret.reveal(),
+          timeoutMs,
+        });
+      }
       return new ClientSecretCredential(identity.tenantId, identity.clientId, identity.secret.reveal(), options);
     case "workload":
       return workload(identity.tenantId, identity.clientId);
@@ -122,6 +146,12 @@ function refusalIn(error: unknown): z.infer<typeof EntraRefusal> | null {
   return null;
 }
 
+/** Whether the authority does not know what the token is to be for. */
+const isUnknownScope = (error: unknown): boolean => {
+  const refusal = refusalIn(error);
+  return ["invalid_scope", "invalid_resource"].includes(refusal?.errorCode ?? "") || refusal?.errorNo === "500011";
+};
+
 // By the number that Entra's errors carry.
 const wordsFor = new Map([
   ["7000215", "client_secret is wrong. It must be the secret's value, not its id."],
@@ -152,6 +182,8 @@ async function explain(
     const named = refusal?.errorNo ? wordsFor.get(refusal.errorNo) : undefined;
     return refuse(named ?? `it answered ${refusal?.errorCode ?? status} (AADSTS${refusal?.errorNo ?? "?"}).`, facts);
   }
+  if (error instanceof Error && error.name === "TimeoutError")
+    return unavailable("Entra did not answer in time.", facts);
   if (!(error instanceof CredentialUnavailableError)) return unavailable(lost, facts);
   if (credential === null || credential instanceof ManagedIdentityCredential) return refuse(noIdentity, facts);
   return whyUnresolved(settings, http, facts);

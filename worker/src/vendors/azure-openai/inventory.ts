@@ -2,7 +2,7 @@ import { differs, type Inventory, ifAllowed, type Listed, type Scan, type Seen, 
 import type { AzureClient, KeySlot } from "./client.ts";
 import type { AzureAccount, AzureDeployment } from "./schemas.ts";
 import { normalLocation } from "./settings.ts";
-import { type AzureState, markOf, type OwnAccount } from "./state.ts";
+import { type AzureState, isState, markOf, type OwnAccount } from "./state.ts";
 
 const tagOf = (tags: AzureAccount["tags"], wanted: string): string | null =>
   // Tag names have no case, their values have one.
@@ -38,10 +38,10 @@ function liveAccount(place: Pick<OwnAccount, "subscriptionId" | "resourceGroup">
       properties.disableLocalAuth === true
         ? "Keys are switched off on the account (disableLocalAuth), often by a policy of the tenant: none of them works."
         : null,
-    isReady: properties.provisioningState === "Succeeded",
+    isReady: isState(properties.provisioningState, "Succeeded"),
     publicNetworkAccess: properties.publicNetworkAccess ?? null,
   };
-  const location = normalLocation(found.location);
+  const location = normalLocation(found.location ?? "");
   return { ...listedOf({ ...place, name, location }, tags, "live"), facts: { ...facts } };
 }
 
@@ -70,7 +70,7 @@ const describe = (sku: string, units: number, model: string, version: string) =>
 const foundIn = ({ name, sku, properties }: AzureDeployment) =>
   [
     name.toLowerCase(),
-    describe(sku.name, sku.capacity ?? 0, properties.model.name, properties.model.version ?? ""),
+    describe(sku.name ?? "", sku.capacity ?? 0, properties.model.name ?? "", properties.model.version ?? ""),
   ] as const;
 
 const othersWords =

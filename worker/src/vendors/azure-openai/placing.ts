@@ -1,7 +1,7 @@
 import { azureOpenAi as contract } from "@keygate/shared/contracts/vendors/azure-openai";
 import { KeyGateError } from "@keygate/shared/errors";
 import { type PlannedModel, planModel, type Shortage } from "./capacity.ts";
-import type { Pools } from "./client.ts";
+import type { AzureClient, Pools } from "./client.ts";
 import { isStatus } from "./errors.ts";
 import type { AzureOffer } from "./schemas.ts";
 import type { Ctx } from "./state.ts";
@@ -26,8 +26,18 @@ export interface Market {
 
 export const readMarket = async ({ client }: Ctx, location: string): Promise<Market> => ({
   offers: await client.models(location),
-  pools: await client.usages(location),
+  pools: await readPools(client, location),
 });
+
+/** Seeing what is used is a right of its own at the whole subscription; without it, room is Azure's to refuse. */
+export async function readPools(client: AzureClient, location: string): Promise<Pools> {
+  try {
+    return await client.usages(location);
+  } catch (error) {
+    if (!isStatus(error, 403)) throw error;
+    return new Map();
+  }
+}
 
 /** Names without repetition, whatever their case: deployments are told apart without it. */
 const distinct = (models: readonly string[]) => [

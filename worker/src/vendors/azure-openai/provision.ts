@@ -1,12 +1,13 @@
 import { KeyGateError, must } from "@keygate/shared/errors";
 import { WaitForVendor } from "../../saga/wait.ts";
 import { isOurs, purgeLeftover, removeAccount, tagsFor } from "./accounts.ts";
-import { deployModels, whenReady } from "./deployments.ts";
+import { deployModels } from "./deployments.ts";
 import { isArmCode } from "./errors.ts";
+import { comeBack, pollDelayMs, whenReady } from "./patience.ts";
 import { choosePlacement } from "./placing.ts";
 import type { AzureAccount } from "./schemas.ts";
 import { normalLocation } from "./settings.ts";
-import { type AzureState, type AzureStep, type Ctx, markOf, type OwnAccount, pollDelayMs } from "./state.ts";
+import { type AzureState, type AzureStep, type Ctx, isState, markOf, type OwnAccount } from "./state.ts";
 
 const creationMaxMs = 15 * 60_000;
 
@@ -33,6 +34,13 @@ const accountBody = (ctx: Ctx, account: OwnAccount) => ({
   properties: { customSubDomainName: account.name, publicNetworkAccess: "Enabled", disableLocalAuth: false },
 });
 
+/** What a subscription cannot have in one location, and may have in the next. */
+const unavailableHere = [
+  "InsufficientQuota",
+  "SpecialFeatureOrQuotaIdRequired",
+  "LocationNotAvailableForResourceType",
+] as const;
+
 const notOurs = (name: string) =>
   new KeyGateError("vendor.refused", {
     detail: `An account named ${name} exists in the resource group, and its tags say that it is not this key's.`,
@@ -42,8 +50,8 @@ const notOurs = (name: string) =>
 /** Puts the account; what an earlier deletion of ours left under the name is purged first. */
 async function putAccount(ctx: Ctx, account: OwnAccount): Promise<Partial<AzureState>> {
   const put = async () => {
-    const { operationUrl } = await ctx.client.putAccount(account, accountBody(ctx, account));
-    return { account, operationUrl, madeAt: ctx.now().toISOString() };
+    const started = await ctx.client.putAccount(account, accountBody(ctx, account));
+    return { account, ...started, madeAt: ctx.now().toISOString() };
   };
   try {
     return await put();
@@ -53,7 +61,20 @@ async function putAccount(ctx: Ctx, account: OwnAccount): Promise<Partial<AzureS
     }
     if (!isArmCode(error, "FlagMustBeSetForRestore")) throw error;
     await purgeLeftover(ctx, account);
-    return put();
+    return whenPurged(ctx, put);
+  }
+}
+
+// A purge that was answered may take a moment to free name and subdomain, and to be seen at all.
+const purgeShowsMaxMs = 2 * 60_000;
+
+async function whenPurged<T>(ctx: Ctx, put: () => Promise<T>): Promise<T> {
+  try {
+    return await put();
+  } catch (error) {
+    const isHeld = isArmCode(error, "FlagMustBeSetForRestore") || isArmCode(error, "CustomDomainInUse");
+    if (!isHeld || (await ctx.stepAgeMs()) > purgeShowsMaxMs) throw error;
+    throw comeBack(ctx, 5_000, "Azure has purged a deleted account of the same name, but does not free the name yet");
   }
 }
 
@@ -74,7 +95,7 @@ const createAccount: AzureStep = {
       try {
         return { ...(await putAccount(ctx, account)), models };
       } catch (error) {
-        if (!isArmCode(error, "InsufficientQuota")) throw error;
+        if (!unavailableHere.some((code) => isArmCode(error, code))) throw error;
         full.add(account.location);
         if (ctx.client.settings.locations.every((location) => full.has(location))) throw error;
         const next = await choosePlacement(ctx, full);
@@ -97,7 +118,7 @@ const createAccount: AzureStep = {
 
 /** The account where it really stands: a try whose answer was lost may have gone elsewhere than planned. */
 const atHome = (ctx: Ctx, account: OwnAccount, there: AzureAccount): Partial<AzureState> => ({
-  account: { ...account, location: normalLocation(there.location) },
+  account: { ...account, location: normalLocation(there.location ?? account.location) },
   madeAt: ctx.now().toISOString(),
 });
 
@@ -117,6 +138,7 @@ async function failureWords(ctx: Ctx, state: AzureState, fallback: string): Prom
   const failure = state.operationUrl ? await ctx.client.failureOf(state.operationUrl) : null;
   if (failure?.code === "CustomDomainInUse") return domainWords(must(state.account, "account").name);
   if (!failure) return fallback;
+  if (failure.words?.startsWith("Azure says: ")) return failure.words;
   return `Azure says: ${[failure.code, failure.words].filter(Boolean).join(": ")}`;
 }
 
@@ -132,13 +154,13 @@ const awaitAccount: AzureStep = {
   async run(ctx, state) {
     const place = must(state.account, "account");
     const account = await ctx.client.getAccount(place);
-    const status = account?.properties.provisioningState ?? "Absent";
-    if (account && status === "Succeeded") return settledAccount(account);
+    const status = account?.properties.provisioningState ?? "unknown";
+    if (account && isState(status, "Succeeded")) return settledAccount(account);
 
     const ageMs = await ctx.stepAgeMs();
     const refuse = async (fallback: string) =>
       new KeyGateError("vendor.refused", { detail: await failureWords(ctx, state, fallback) });
-    if (["Failed", "Canceled", "Deleting"].includes(status)) {
+    if (isState(status, "Failed", "Canceled", "Deleting")) {
       throw await refuse(`Azure could not make the account: its state is ${status}.`);
     }
     if (!account) {
@@ -148,7 +170,7 @@ const awaitAccount: AzureStep = {
       if (isLost) throw await refuse("Azure does not show the account that it has begun to make.");
     }
     if (ageMs > creationMaxMs) throw await refuse("Azure did not finish making the account within 15 minutes.");
-    throw new WaitForVendor(await pollDelayMs(ctx), "Azure is creating the account");
+    throw new WaitForVendor(await pollDelayMs(ctx, state.paceMs ?? 0), "Azure is creating the account");
   },
 };
 
@@ -160,10 +182,17 @@ function settledAccount({ name, properties }: AzureAccount): Partial<AzureState>
     });
   }
   return {
-    endpoint: must(properties.endpoint, "the account's endpoint"),
+    endpoint: endpointOf(properties.endpoint),
     publicNetworkAccess: properties.publicNetworkAccess ?? null,
     operationUrl: null,
+    paceMs: null,
   };
+}
+
+/** Handed out as it is, so it has to be an address; where it leads is Azure's to say. */
+function endpointOf(text: string | null | undefined): string {
+  if (text && URL.canParse(text)) return text;
+  throw new KeyGateError("vendor.unexpected", { detail: "Azure's account has no endpoint that is an address." });
 }
 
 /** Keys can be read again at any time, so a lost answer costs nothing. */
@@ -177,7 +206,11 @@ const readKeys: AzureStep = {
   async run(ctx, state) {
     const place = must(state.account, "account");
     const keys = await whenReady(ctx, () => ctx.client.listKeys(place));
-    if (!keys) throw new KeyGateError("vendor.refused", { detail: "Azure does not show the account any more." });
+    if (!keys) {
+      // What was just seen may be out of sight for a moment.
+      if ((await ctx.stepAgeMs()) < ctx.client.settleMs) throw comeBack(ctx, 2_000, "Azure does not show the keys yet");
+      throw new KeyGateError("vendor.refused", { detail: "Azure does not show the account any more." });
+    }
     const issued = await ctx.deliver(keys.Key1);
     return { slot: "Key1", mark: markOf(keys.Key1), previousMark: null, issued };
   },

@@ -1,10 +1,10 @@
 import { KeyGateError } from "@keygate/shared/errors";
 import { WaitForVendor } from "../../saga/wait.ts";
-import { deleteAccount, deleteDeployments, openAccount, purgeAccount, requireUnchanging } from "./accounts.ts";
+import { deleteAccount, deleteDeployments, isStuck, openAccount, purgeAccount } from "./accounts.ts";
 import type { KeySlot } from "./client.ts";
-import { whenReady } from "./deployments.ts";
+import { comeBack, whenReady } from "./patience.ts";
 import type { AzureAccount } from "./schemas.ts";
-import { type AzureState, type AzureStep, type Ctx, markOf, type OwnAccount } from "./state.ts";
+import { type AzureState, type AzureStep, type Ctx, isState, markOf, type OwnAccount } from "./state.ts";
 
 /** Longer than any lag that was seen between a deletion and its being shown. */
 const deletedShowsMs = 10_000;
@@ -28,7 +28,10 @@ async function findLive(ctx: Ctx, account: OwnAccount): Promise<AzureAccount | n
   const found = await openAccount(ctx, account);
   const unsureMs = ctx.client.settleMs - (await ctx.stepAgeMs());
   if (found || unsureMs <= 0) return found;
-  throw new WaitForVendor(Math.min(5_000, unsureMs), "making sure that the account does not exist any more");
+  throw new WaitForVendor(
+    Math.min(ctx.client.paced(5_000), unsureMs),
+    "making sure that the account does not exist any more",
+  );
 }
 
 /** Whether the slot of an issued key still holds it. */
@@ -49,14 +52,15 @@ const issuedIn = ({ slot, mark }: AzureState) => (slot && mark ? { slot, mark } 
  */
 const replaceKey = ending("replace-key", async (ctx, state, account) => {
   const issued = issuedIn(state);
-  if (issued && (await isStillThere(ctx, account, issued))) await ctx.client.regenerateKey(account, issued.slot);
+  if (issued && (await isStillThere(ctx, account, issued))) {
+    await whenReady(ctx, () => ctx.client.regenerateKey(account, issued.slot));
+  }
   return {};
 });
 
 const confirmKeyReplaced = ending("confirm-key-replaced", async (ctx, state, account) => {
   const issued = issuedIn(state);
-  if (issued && (await isStillThere(ctx, account, issued)))
-    throw new WaitForVendor(1_000, "Azure still shows the old key");
+  if (issued && (await isStillThere(ctx, account, issued))) throw comeBack(ctx, 1_000, "Azure still shows the old key");
   return {};
 });
 
@@ -64,10 +68,10 @@ const confirmKeyReplaced = ending("confirm-key-replaced", async (ctx, state, acc
 const replaceBothKeys = ending("replace-both-keys", async (ctx, _state, account) => {
   const found = await findLive(ctx, account);
   if (!found) return {};
-  requireUnchanging(found);
+  const isBlocked = isStuck(ctx, found, await ctx.stepAgeMs());
   // Where it cannot be done, deleting and purging the account has to do: that must not be held up.
-  const isPossible = !found.properties.disableLocalAuth && found.properties.provisioningState === "Succeeded";
-  if (!isPossible) return { keysReplaced: false };
+  const isPossible = !found.properties.disableLocalAuth && isState(found.properties.provisioningState, "Succeeded");
+  if (isBlocked || !isPossible) return { keysReplaced: false };
   try {
     for (const slot of ["Key1", "Key2"] satisfies KeySlot[]) {
       await whenReady(ctx, () => ctx.client.regenerateKey(account, slot));
@@ -80,21 +84,22 @@ const replaceBothKeys = ending("replace-both-keys", async (ctx, _state, account)
 });
 
 const removeDeployments = ending("delete-deployments", async (ctx, _state, account) => {
-  await deleteDeployments(ctx, account);
+  await deleteDeployments(ctx, account, await ctx.stepAgeMs());
   return {};
 });
 
 const removeAccount = ending("delete-account", async (ctx, _state, account) => {
-  await deleteAccount(ctx, account);
+  await deleteAccount(ctx, account, await ctx.stepAgeMs());
   return {};
 });
 
 const purge = ending("purge-account", async (ctx, state, account) => {
-  const outcome = await purgeAccount(ctx, account);
+  const ageMs = await ctx.stepAgeMs();
+  const outcome = await purgeAccount(ctx, account, ageMs);
   if (outcome !== "unseen") return withWarning(outcome, state);
   // Gone before this job, or not shown yet: until then name, subdomain and quota would stay taken for two days.
-  if ((await ctx.stepAgeMs()) >= Math.min(deletedShowsMs, ctx.client.settleMs)) return {};
-  throw new WaitForVendor(1_000, "Azure does not show the deleted account yet");
+  if (ageMs >= Math.min(deletedShowsMs, ctx.client.settleMs)) return {};
+  throw comeBack(ctx, 1_000, "Azure does not show the deleted account yet");
 });
 
 /** An account that can be brought back with keys that somebody holds is more than a matter of quota. */
@@ -107,9 +112,9 @@ function withWarning({ notPurged }: Pick<AzureState, "notPurged">, state: AzureS
 
 /** Revoked means that neither a look at the account nor one at the deleted accounts finds it. */
 const confirmGone = ending("confirm-gone", async (ctx, state, account) => {
-  if (await openAccount(ctx, account)) throw new WaitForVendor(2_000, "Azure still shows the account");
+  if (await openAccount(ctx, account)) throw comeBack(ctx, 2_000, "Azure still shows the account");
   if (state.notPurged) return {};
-  const outcome = await purgeAccount(ctx, account);
+  const outcome = await purgeAccount(ctx, account, await ctx.stepAgeMs());
   return outcome === "unseen" ? {} : outcome;
 });
 

@@ -1,11 +1,10 @@
 import { KeyGateError, must } from "@keygate/shared/errors";
-import { WaitForVendor } from "../../saga/wait.ts";
 import { openAccount } from "./accounts.ts";
-import { whenReady } from "./deployments.ts";
+import { comeBack, whenReady } from "./patience.ts";
 import { type AzureStep, type Ctx, markOf, type OwnAccount, otherSlot } from "./state.ts";
 
 /** Enough for a revocation that was asked for together with the rotation; nobody's grace ends by waiting here. */
-const predecessorMaxMs = 60_000;
+const predecessorMaxMs = 10 * 60_000;
 
 const accountGone = (detail = "The key's Azure account does not exist any more.") =>
   new KeyGateError("vendor.refused", { detail });
@@ -35,7 +34,7 @@ const chooseSlot: AzureStep = {
     const keys = await requireKeys(ctx, must(state.account, "account"));
     if (!state.previousMark || markOf(keys[freeSlot]) !== state.previousMark) return { freeSlot };
     if ((await ctx.stepAgeMs()) < predecessorMaxMs) {
-      throw new WaitForVendor(2_000, "the key before this one still lives in the account's other slot");
+      throw comeBack(ctx, 2_000, "the key before this one still lives in the account's other slot");
     }
     throw new KeyGateError("vendor.limits_unsupported", {
       detail:
@@ -53,7 +52,8 @@ const regenerateFreeSlot: AzureStep = {
   find: null,
   async run(ctx, state) {
     const slot = must(state.freeSlot, "freeSlot");
-    const keys = await ctx.client.regenerateKey(must(state.account, "account"), slot);
+    const account = must(state.account, "account");
+    const keys = await whenReady(ctx, () => ctx.client.regenerateKey(account, slot));
     if (!keys) throw accountGone();
     const issued = await ctx.deliver(keys[slot]);
     return { slot, mark: markOf(keys[slot]), previousMark: state.mark ?? null, issued };

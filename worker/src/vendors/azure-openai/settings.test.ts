@@ -29,6 +29,7 @@ describe("the settings", () => {
       resourceManagerUrl: "https://management.azure.com",
       authorityHost: "https://login.microsoftonline.com",
       tokenScope: "https://management.azure.com/.default",
+      otherTokenScope: null,
       isKnownAuthority: true,
       deploymentTypes: ["GlobalStandard", "DataZoneStandard", "Standard"],
       apiVersion: "2026-03-01",
@@ -51,6 +52,11 @@ describe("the settings", () => {
       { resource_manager_url: "http://127.0.0.1:1", authority_host: "https://127.0.0.1:2" },
       ["https://127.0.0.1:2", "http://127.0.0.1:1/.default", false],
     ],
+    [
+      "an authority on this machine, which may speak plain HTTP",
+      { resource_manager_url: "http://localhost:1", authority_host: "http://localhost:2/" },
+      ["http://localhost:2", "http://localhost:1/.default", false],
+    ],
   ])("follow from the addresses for %s", (_, addresses, expected) => {
     const { authorityHost, tokenScope, isKnownAuthority } = read(addresses);
     expect([authorityHost, tokenScope, isKnownAuthority]).toEqual(expected);
@@ -68,6 +74,8 @@ describe("the settings", () => {
     [{ location: undefined, resource_group: undefined }, "lacks resource_group, location"],
     [{ client_id: undefined }, "lacks client_id"],
     [{ authority_host: "http://login" }, "authority_host: Must be an https address"],
+    [{ authority_host: "http://127.0.0.1.login.example" }, "authority_host: Must be an https address"],
+    [{ authority_host: "http://localhost@login.example" }, "authority_host: Must be an https address"],
     [{ subscription_id: "prod" }, "subscription_id: Must be an id"],
     [{ deployment_types: "GlobalProvisionedManaged" }, "deployment_types"],
     [{ colour: "blue" }, "colour"],

@@ -23,6 +23,8 @@ export interface AzureSettings {
   authorityHost: string;
   /** What tokens are asked for. */
   tokenScope: string;
+  /** Asked for where the authority does not know the Resource Manager's own address, as with a gateway; null if none. */
+  otherTokenScope: string | null;
   /** Whether the authority is one that Microsoft's public directory of authorities knows. */
   isKnownAuthority: boolean;
   deploymentTypes: readonly string[];
@@ -101,11 +103,12 @@ function addressesOf(manager: string | undefined, authority: string | undefined)
   const authorityHost = plain(authority ?? (byManager ?? clouds[0]).authority);
   const byAuthority = clouds.find((cloud) => cloud.authority === authorityHost);
   // A gateway in front of Azure's own Resource Manager takes the tokens of the cloud that the authority belongs to.
-  const audience = byManager?.manager ?? byAuthority?.manager ?? resourceManagerUrl;
+  const known = byManager?.manager ?? byAuthority?.manager;
   return {
     resourceManagerUrl,
     authorityHost,
-    tokenScope: `${audience}/.default`,
+    tokenScope: `${known ?? resourceManagerUrl}/.default`,
+    otherTokenScope: known ? null : `${clouds[0].manager}/.default`,
     isKnownAuthority: byAuthority !== undefined,
   };
 }

@@ -35,6 +35,8 @@ export interface AzureState extends SagaState {
   madeAt?: string;
   /** Tells why the creation failed. Opens nothing without our token; dropped when the account is there. */
   operationUrl?: string | null;
+  /** How long Azure wants to be left alone between two looks at the creation, if it said so. */
+  paceMs?: number | null;
   endpoint?: string;
   publicNetworkAccess?: string | null;
   deployments?: DeployedModel[];
@@ -64,15 +66,6 @@ export const otherSlot = (slot: KeySlot): KeySlot => (slot === "Key1" ? "Key2" :
 export const markOf = (secret: Secret): string =>
   createHash("sha256").update(`keygate/azure-slot/${secret.reveal()}`).digest("hex").slice(0, 12);
 
-const pollsMs = [1_000, 2_000, 4_000, 5_000] as const;
-
-/** How long to wait before asking again about what Azure is doing: 1, 2, 4, then 5 seconds. */
-export async function pollDelayMs(ctx: Ctx): Promise<number> {
-  const ageMs = await ctx.stepAgeMs();
-  let since = 0;
-  for (const delay of pollsMs) {
-    since += delay;
-    if (ageMs < since) return delay;
-  }
-  return pollsMs[3];
-}
+/** Whether Azure's word for a state is one of these, in whatever case it came. */
+export const isState = (state: string | null | undefined, ...wanted: readonly string[]): boolean =>
+  wanted.some((each) => each.toLowerCase() === state?.toLowerCase());
