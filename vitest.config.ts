@@ -11,7 +11,6 @@ export default defineConfig({
           "**/node_modules/**",
           "embedded/test/images.test.ts",
           "embedded/test/server-mode-secured.test.ts",
-          "worker/test/azure-openai-faults.test.ts",
           "worker/test/reconcile-crowd.test.ts",
         ],
     reporters: ["default", "./embedded/test-support/figures-reporter.ts"],

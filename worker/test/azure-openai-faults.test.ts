@@ -1,4 +1,4 @@
-import { describeFaultMatrix } from "./fault-matrix.ts";
+import { describeFaultMatrix, matrixBackends, matrixKills, matrixShare } from "./fault-matrix.ts";
 import { azureOpenAiFixture } from "./fixtures/azure-openai.ts";
 
-describeFaultMatrix(azureOpenAiFixture, ["redis", "postgres"]);
+describeFaultMatrix(azureOpenAiFixture, matrixBackends, {}, matrixKills, matrixShare);

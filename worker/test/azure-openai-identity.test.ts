@@ -243,6 +243,16 @@ describe("the check", () => {
     expect(failed(report)).toEqual(["resource group", "accounts", "quota in swedencentral"]);
   });
 
+  it.each([400, 404, 405])(
+    "does not hold it against the credential that Azure answers %i where it asks for rights",
+    async (status) => {
+      const world = await startWorld();
+      const match = { path: "Microsoft.Authorization" };
+      world.arm.faults.add({ match, times: 0, when: "before", do: { type: "respond", status, text: "" } });
+      expect(await check(world.client)).toMatchObject({ ok: true, missing: [] });
+    },
+  );
+
   it("stops at a credential that gives no token", async () => {
     const world = await startWorld();
     const report = await check(world.connect({}, secret("wrong")));

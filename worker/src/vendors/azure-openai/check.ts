@@ -159,10 +159,7 @@ async function checkRights(client: AzureClient, look: Look): Promise<void> {
     false,
   );
   await look("locks", null, async () => {
-    const locks = await client.locks().catch((error: unknown) => {
-      if (isStatus(error, 403)) return [];
-      throw error;
-    });
+    const locks = (await ifTold(client.locks())) ?? [];
     const levels = [...new Set(locks.map(({ properties }) => properties.level))];
     if (levels.length === 0) return "No lock is in the way.";
     throw new Problem(
@@ -174,11 +171,16 @@ async function checkRights(client: AzureClient, look: Look): Promise<void> {
 }
 
 /** What the credential may do there; null when Azure does not let it ask. */
-async function rightsAt(client: AzureClient, at: "group" | "subscription"): Promise<Rights[] | null> {
+const rightsAt = (client: AzureClient, at: "group" | "subscription"): Promise<Rights[] | null> =>
+  ifTold(client.permissions(at));
+
+/** Null where Azure refuses to tell, for whatever reason: that alone stands in no key's way. */
+async function ifTold<T>(asked: Promise<T>): Promise<T | null> {
   try {
-    return await client.permissions(at);
+    return await asked;
   } catch (error) {
-    if (isStatus(error, 403) || isGone(error)) return null;
-    throw error;
+    const status = error instanceof KeyGateError ? Number(error.facts.status) : 0;
+    if (status < 400 || status >= 500 || status === 401 || status === 429) throw error;
+    return null;
   }
 }

@@ -253,7 +253,7 @@ export function createAzureClient({ http, tokens, settings, settleMs }: Connecti
     },
 
     probeToken: async () => void (await tokens.get()),
-    probeGroup: () => get(group(settings), "resource group", z.object({ location: z.string() }), managementVersion),
+    probeGroup: () => get(group(settings), "resource group", anything, managementVersion),
     probeProvider: () => get(provider(), "provider", Provider, managementVersion),
     listAccounts: () => list(`${group(settings)}/providers/Microsoft.CognitiveServices/accounts`, "accounts", Account),
     listDeletedAccounts: () => list(`${provider()}/deletedAccounts`, "deletedAccounts", DeletedAccount),
