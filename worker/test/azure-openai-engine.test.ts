@@ -12,7 +12,7 @@ afterEach(async () => {
 async function startAll(): Promise<{ fixture: RunningAzureFixture; world: Harness }> {
   const fixture = await startAzureFixture();
   closing.push(() => fixture.close());
-  const env = { WORKER_CONCURRENCY: "1", VENDOR_SETTLE_SECONDS: "3", ...fixture.env };
+  const env = { WORKER_CONCURRENCY: "2", VENDOR_SETTLE_SECONDS: "3", ...fixture.env };
   const world = await createHarness({ backend: "postgres", settings: fixture.settings, env });
   closing.push(() => world.close());
   return { fixture, world };
@@ -31,26 +31,28 @@ describe("Azure on the queue", () => {
     const { arm } = fixture.azure;
     const worker = world.start();
     arm.mergeSettings({ create_ms: 3_600_000 });
-    const slow = await world.provision();
-    const waiting = await world.settle(slow.jobId, "waiting_for_vendor");
-    expect(waiting.waiting?.reason).toContain("Azure is creating the account");
-
-    // The one place that the worker has is free for somebody else's key.
+    // As many as the worker has places.
+    const slow = [await world.provision(), await world.provision()];
+    for (const { jobId } of slow) {
+      const { waiting } = await world.settle(jobId, "waiting_for_vendor");
+      expect(waiting?.reason).toContain("Azure is creating the account");
+    }
     arm.mergeSettings({ create_ms: 0 });
     const quick = await world.provision();
     expect((await world.settle(quick.jobId)).state).toBe("succeeded");
     expect(await (await useOf(all, quick))()).toBe("accepted");
-    expect(await world.statusOf(slow.keyId)).toBe("pending");
+    for (const { keyId } of slow) expect(await world.statusOf(keyId)).toBe("pending");
     await worker.close();
 
     const next = world.start();
     closing.push(() => next.close());
     arm.advanceClock(3_600_000);
-    const made = await world.settle(slow.jobId);
-    expect(made).toMatchObject({ state: "succeeded", attempts: 0 });
-    expect(await (await useOf(all, slow))()).toBe("accepted");
-    expect(fixture.books().accounts).toHaveLength(2);
-    expect(arm.calls().filter(({ method, path }) => method === "PUT" && /accounts\/[^/]+$/.test(path))).toHaveLength(2);
+    for (const asked of slow) {
+      expect(await world.settle(asked.jobId)).toMatchObject({ state: "succeeded", attempts: 0 });
+      expect(await (await useOf(all, asked))()).toBe("accepted");
+    }
+    const puts = arm.calls().filter(({ method, path }) => method === "PUT" && /accounts\/[^/]+$/.test(path));
+    expect([puts.length, fixture.books().accounts.length]).toEqual([3, 3]);
   });
 
   it("rotates again as soon as the key before has lost its slot", async () => {
