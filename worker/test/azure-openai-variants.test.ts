@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { WaitForVendor } from "../src/saga/wait.ts";
+import type { AzureState } from "../src/vendors/azure-openai/state.ts";
 import { failureOf, startWorld } from "./azure-openai-support.ts";
 
 /** What Azure may answer within its own rules, beyond what it usually does. */
@@ -147,7 +148,7 @@ describe("an account that is busy", () => {
     const { subscriptionId } = world.fixture.azure.place;
     const account = { subscriptionId, resourceGroup: "keygate", name: job.key.projectName, location: "swedencentral" };
     const ending = world.job();
-    const ref = { account: { ...account, ownerKeyId: job.key.id } };
+    const ref: AzureState = { account: { ...account, ownerKeyId: job.key.id } };
     expect((await waitOf(ending.once("revoke-last", ref))).reason).toContain("has not finished making");
     world.arm.advanceClock(21 * 60_000);
     // The age counts for each step, so the first of them lets go, and the next begins to wait.
