@@ -165,6 +165,7 @@ describe("what looks like an answer and is none", () => {
   it.each([
     ["a web page", { type: "respond", status: 404, text: "<h1>Not found</h1>" }],
     ["nothing", { type: "respond", status: 404, text: "" }],
+    ["an error without a code", { type: "respond", status: 404, body: { error: { message: "no" } } }],
     ["an address that Azure does not know", { type: "respond", status: 404, body: refusal("InvalidResourceType") }],
   ] as const)("never ends a key: a 404 with %s", async (_, effect) => {
     const world = await startWorld();

@@ -105,8 +105,8 @@ export const classifyArm =
       return new KeyGateError("vendor.not_ready", { detail, facts, retryAfterMs: after ?? conflictPauseMs() });
     }
     // Who says "not found" without saying it in Azure's way stands in front of Azure, and knows of no account. Taking it
-    // for an answer would call keys revoked that work.
-    if (status === 404 && !code) {
+    // for an answer would call keys revoked that work. A web page or nothing passes; what is JSON refuses for good.
+    if (status === 404 && !envelope.success) {
       return new KeyGateError("vendor.unavailable", { detail: "Azure's front end gave no reason for a 404.", facts });
     }
     if (status === 408 || status >= 500) return new KeyGateError("vendor.unavailable", { detail, facts, ...waiting });
@@ -127,4 +127,5 @@ export const isGone = (error: unknown): boolean =>
   error instanceof KeyGateError &&
   error.code === "vendor.refused" &&
   error.facts.status === 404 &&
-  !notAbout.has(String(error.facts.armCode));
+  typeof error.facts.armCode === "string" &&
+  !notAbout.has(error.facts.armCode);
