@@ -95,6 +95,13 @@ describe("a creation", () => {
       await job.run("provision");
       expect(world.books().deleted_accounts).toEqual([]);
       expect(world.books().accounts).toHaveLength(1);
+
+      const held = world.job();
+      world.arm.faults.add({ match: { method: "PUT" }, ...respond(409, refusal("FlagMustBeSetForRestore")) });
+      world.arm.faults.add({ match: { method: "PUT", nth: 2 }, times: 0, ...respond(409, refusal(code)) });
+      const begun = world.arm.now();
+      expect((await failureOf(held.run("provision"))).kind).toBe("permanent");
+      if (code === "FlagMustBeSetForRestore") expect(world.arm.now() - begun).toBeGreaterThan(2 * 60_000);
     },
   );
 
@@ -163,18 +170,22 @@ describe("an account that is busy", () => {
 
 describe("what looks like an answer and is none", () => {
   it.each([
-    ["a web page", { type: "respond", status: 404, text: "<h1>Not found</h1>" }],
-    ["nothing", { type: "respond", status: 404, text: "" }],
-    ["an error without a code", { type: "respond", status: 404, body: { error: { message: "no" } } }],
-    ["an address that Azure does not know", { type: "respond", status: 404, body: refusal("InvalidResourceType") }],
-  ] as const)("never ends a key: a 404 with %s", async (_, effect) => {
+    ["a web page", "retryable", { type: "respond", status: 404, text: "<h1>Not found</h1>" }],
+    ["nothing", "retryable", { type: "respond", status: 404, text: "" }],
+    ["an error without a code", "permanent", { type: "respond", status: 404, body: { error: { message: "no" } } }],
+    [
+      "an address that Azure does not know",
+      "permanent",
+      { type: "respond", status: 404, body: refusal("InvalidResourceType") },
+    ],
+  ] as const)("never ends a key: a 404 with %s is %s", async (_, kind, effect) => {
     const world = await startWorld();
     const { vendorRef, use } = await world.provisioned();
     world.arm.advanceClock(3_600_000);
     world.arm.faults.add({ match: { path: "^/subscriptions/" }, times: 0, when: "before", do: effect });
     const ending = world.job();
     for (let n = 0; n < 3; n++) {
-      expect(["retryable", "permanent"]).toContain((await failureOf(ending.once("revoke-last", vendorRef))).kind);
+      expect((await failureOf(ending.once("revoke-last", vendorRef))).kind).toBe(kind);
       world.arm.advanceClock(3_600_000);
     }
     expect(await use()).toBe("accepted");
