@@ -19,6 +19,33 @@ const effects: Record<FaultKind, FaultSpec["do"]> = {
   },
   slow: { type: "delay", ms: 700 },
   hang: { type: "hang" },
+  // Refusals in the shapes that every vendor's errors are read in, with the code that each gives its own.
+  "400": {
+    type: "respond",
+    status: 400,
+    body: {
+      type: "error",
+      error: {
+        type: "invalid_request_error",
+        code: "InvalidRequest",
+        status: "INVALID_ARGUMENT",
+        message: "simulated",
+      },
+    },
+  },
+  "401": {
+    type: "respond",
+    status: 401,
+    body: {
+      type: "error",
+      error: {
+        type: "authentication_error",
+        code: "InvalidAuthenticationToken",
+        status: "UNAUTHENTICATED",
+        message: "simulated",
+      },
+    },
+  },
 };
 
 /** How long a call that somebody is to be killed at is waited for. */
@@ -32,14 +59,16 @@ export async function disturb(world: World, { disturbances, listsLag }: Schedule
 }
 
 /** Takes every fault away, as when a network heals, and counts those that somebody ran into. */
-export function calm({ lane }: World, tally: Tally): void {
+export function calm({ lane, refusals }: World, tally: Tally): void {
   for (const vendor of vendorNames) {
     const server = serverOf(lane, vendor);
     for (const { id, hits } of server.faults.list()) {
       const [what] = id.split("#");
       if (what && hits > 0) tally.set(what, (tally.get(what) ?? 0) + hits);
+      if (what?.startsWith("400")) refusals.set(vendor, (refusals.get(vendor) ?? 0) + hits);
     }
-    server.faults.clear();
+    // What hangs is cut off: a call that takes effect long after everybody has given up on it is beyond any caller.
+    server.faults.cancel();
   }
   setListLag(lane, 0);
 }
@@ -72,6 +101,7 @@ async function disturbOnce(lane: Lane, one: Disturbance, count: (what: string) =
     serverOf(lane, one.vendor).faults.release(heldBy(one));
     return frozen;
   }
+  if (one.type === "kill at write" || one.type === "freeze at write") return disturbAtWrite(lane, one, count);
   await sleep(one.atMs);
   switch (one.type) {
     case "kill worker":
@@ -101,6 +131,22 @@ async function disturbOnce(lane: Lane, one: Disturbance, count: (what: string) =
       if (one.how === "SIGKILL") await lane.postgres.kill();
       return lane.postgres.restart();
   }
+}
+
+type AtWrite = Extract<Disturbance, { type: "kill at write" | "freeze at write" }>;
+
+async function disturbAtWrite(lane: Lane, one: AtWrite, count: (what: string) => void): Promise<void> {
+  const isApi = one.type === "kill at write" && one.who === "api";
+  const names: readonly ProcessName[] = isApi ? ["api"] : ["worker-0", "worker-1"];
+  const whose = await lane.holdWrite(names, one, callPatienceMs);
+  if (!whose) return;
+  count(`${one.type} (${isApi ? "api" : "worker"}: ${one.what}, ${one.when})`);
+  if (one.type === "kill at write") await lane.kill(whose);
+  else await freezeAll(lane, [whose], one.forMs);
+  // A statement that was held while its process stood still reaches PostgreSQL now: far too late.
+  lane.releaseWrites();
+  await lane.revive();
+  if (isApi) await lane.unlockRequests();
 }
 
 type AtCall = Extract<Disturbance, { type: "kill at call" | "freeze at call" }>;

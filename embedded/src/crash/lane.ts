@@ -11,12 +11,21 @@ import { type PostgresServer, startPostgres } from "../postgres-server.ts";
 import { type RedisServer, startRedis } from "../redis-server.ts";
 import { type Ask, openDatabase } from "./database.ts";
 import { type LogFile, openLogFile } from "./log-file.ts";
+import { openWire, type Wire } from "./wire.ts";
+import type { WriteKind } from "./writes.ts";
 
 export type Backend = "redis" | "postgres";
 export const backends: readonly Backend[] = ["redis", "postgres"];
 export type ProcessName = "api" | "worker-0" | "worker-1";
 const workerNames = ["worker-0", "worker-1"] as const;
 const processNames: readonly ProcessName[] = ["api", ...workerNames];
+
+/** The nth write of a kind, counted over all the processes that are looked at. */
+export interface WriteToHold {
+  what: WriteKind;
+  nth: number;
+  when: "before" | "after";
+}
 
 /** One complete KeyGate of its own, whose every part can be killed. Seeds run in it one after another. */
 export interface Lane {
@@ -31,6 +40,10 @@ export interface Lane {
   logs: ReadonlyMap<ProcessName, LogFile>;
   /** SIGKILL. Returns when it is dead. */
   kill(name: ProcessName): Promise<void>;
+  /** Waits until one of these processes comes to a write, holds that, and tells whose it is; null when none came in time. */
+  holdWrite(names: readonly ProcessName[], write: WriteToHold, patienceMs: number): Promise<ProcessName | null>;
+  /** Lets everything go that is held on its way to or from PostgreSQL. */
+  releaseWrites(): void;
   freeze(name: ProcessName): void;
   wake(name: ProcessName): void;
   /** Starts whoever is dead. */
@@ -75,6 +88,7 @@ export async function startGround(backend: Backend, folder: string): Promise<Gro
     });
     closers.push(() => postgres.stop("immediate"));
     await migrateToLatest(postgres.url);
+    const compileCache = join(folder, "compile-cache");
     const redis = backend === "redis" ? await startRedis({ dir: join(home, "redis") }) : null;
     if (redis) closers.push(() => redis.stop());
     let opened = 0;
@@ -87,7 +101,14 @@ export async function startGround(backend: Backend, folder: string): Promise<Gro
         await withClient(maintenance, (client) => client.query(`create database ${name} template ${template}`));
         await redis?.flush();
         const logDir = join(home, `logs-${opened}`);
-        return openLane({ backend, postgres, redis, databaseUrl: postgres.url.replace(/[^/]*$/, name), logDir });
+        return openLane({
+          backend,
+          postgres,
+          redis,
+          databaseUrl: postgres.url.replace(/[^/]*$/, name),
+          logDir,
+          compileCache,
+        });
       },
     };
   } catch (error) {
@@ -102,9 +123,11 @@ interface Given {
   redis: RedisServer | null;
   databaseUrl: string;
   logDir: string;
+  /** Where Node keeps what it compiled, so that the many starts are cheap. */
+  compileCache: string;
 }
 
-async function openLane({ backend, postgres, redis, databaseUrl, logDir }: Given): Promise<Lane> {
+async function openLane({ backend, postgres, redis, databaseUrl, logDir, compileCache }: Given): Promise<Lane> {
   const simulator = await startSimulator();
   const port = await freePort();
   const admin = { email: "admin@crash.test", password: "Only-for-crash-runs-7431!" };
@@ -112,7 +135,7 @@ async function openLane({ backend, postgres, redis, databaseUrl, logDir }: Given
   const { PATH = "" } = process.env;
   const env: Record<string, string> = {
     PATH,
-    DATABASE_URL: databaseUrl,
+    NODE_COMPILE_CACHE: compileCache,
     ...(redis ? { REDIS_URL: redis.url } : {}),
     SECRET_KEY: "b7Xq2mZ9-crash-run-only-T4vK8wLp3sRj6yHd",
     ENCRYPTION_KEY: "n5Gf8cVx-crash-run-only-Q1zBk7uWm2tEa9Yo",
@@ -130,7 +153,12 @@ async function openLane({ backend, postgres, redis, databaseUrl, logDir }: Given
     SHUTDOWN_GRACE_SECONDS: "1",
     ...simulator.env,
     SIMULATED_VENDORS: VENDOR_NAMES.join(","),
+    // Only when the schedule asks, and as fast as these vendors allow.
+    RECONCILE_INTERVAL_MINUTES: "0",
+    RECONCILE_CALLS_PER_MINUTE: VENDOR_NAMES.map((vendor) => `${vendor}=60000`).join(","),
   };
+  const wires = new Map<ProcessName, Wire>();
+  for (const name of processNames) wires.set(name, await openWire(databaseUrl));
   const running = new Map<ProcessName, Child>();
   const starting = new Map<ProcessName, Promise<void>>();
   const frozen = new Set<ProcessName>();
@@ -140,7 +168,15 @@ async function openLane({ backend, postgres, redis, databaseUrl, logDir }: Given
     for (let tries = 1; ; tries++) {
       try {
         const script = join(root, name === "api" ? scripts.api : scripts.worker);
-        running.set(name, await startChild({ name, script, env, logDir }));
+        running.set(
+          name,
+          await startChild({
+            name,
+            script,
+            env: { ...env, DATABASE_URL: wires.get(name)?.url ?? databaseUrl },
+            logDir,
+          }),
+        );
         return;
       } catch (error) {
         // The database may be away just now; whoever runs KeyGate starts it again then.
@@ -176,6 +212,20 @@ async function openLane({ backend, postgres, redis, databaseUrl, logDir }: Given
       child.kill("SIGKILL");
       await dead;
     },
+    async holdWrite(names, { what, nth, when }, patienceMs) {
+      const { promise, resolve } = Promise.withResolvers<ProcessName | null>();
+      let seen = 0;
+      const isDue = () => ++seen === nth;
+      for (const name of names) wires.get(name)?.hold({ what, when, isDue, onHeld: () => resolve(name) });
+      const timer = setTimeout(() => resolve(null), patienceMs);
+      const whose = await promise;
+      clearTimeout(timer);
+      if (whose === null) lane.releaseWrites();
+      return whose;
+    },
+    releaseWrites() {
+      for (const wire of wires.values()) wire.release();
+    },
     freeze(name) {
       if (running.has(name) && signal(name, "SIGSTOP")) frozen.add(name);
     },
@@ -196,6 +246,7 @@ async function openLane({ backend, postgres, redis, databaseUrl, logDir }: Given
       await Promise.allSettled(starting.values());
       await Promise.all(processNames.map((name) => lane.kill(name)));
       await database.close();
+      await Promise.all([...wires.values()].map((wire) => wire.close()));
       await simulator.close();
     },
   };

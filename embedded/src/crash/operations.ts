@@ -20,14 +20,25 @@ export async function operate(world: World, schedule: Schedule): Promise<void> {
     names.map(async (name) => {
       const body = { name: "Ada Lovelace", email: `ada.${name}@crash.test`, team: "engines" };
       const answer = await world.client.call("POST", "/developers", body, { idempotencyKey: `developer-${name}` });
-      return z.object({ id: z.string() }).parse(answer?.body).id;
+      const { data } = z.object({ id: z.string() }).safeParse(answer?.body);
+      if (!data) throw new Error(`No developer was made: ${JSON.stringify(answer)}`);
+      return data.id;
     }),
   );
   const idOf = (index: number) => developers[index % developers.length] ?? "";
   await Promise.all([
     ...schedule.stories.map((story, index) => live(world, story, idOf(story.developer), `${names[0]}-${index}`)),
     ...schedule.sweeping.map((one) => sweep(world, one, idOf(one.developer))),
+    ...schedule.reconciles.map(async (atMs) => {
+      await sleep(atMs);
+      await reconcileAll(world);
+    }),
   ]);
+}
+
+/** Asks for a look at everything at every vendor. */
+export async function reconcileAll({ client }: World): Promise<void> {
+  await client.call("POST", "/reconcile", {}, { waitSeconds: 0 });
 }
 
 async function sweep({ client }: World, { kind, atMs }: Sweeping, developerId: string): Promise<void> {
@@ -100,6 +111,9 @@ async function perform(world: World, asked: Asked, step: Step, name: string): Pr
       return null;
     case "cancel":
       await client.call("POST", `/jobs/${jobId}/cancel`, {}, { waitSeconds: 0 });
+      return null;
+    case "retry":
+      await client.call("POST", `/jobs/${jobId}/retry`, {}, { waitSeconds: 0 });
       return null;
     // Time passes by moving what is due: Postgres is the clock.
     case "expire":

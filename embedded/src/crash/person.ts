@@ -5,10 +5,11 @@ import { serverOf, type World } from "./world.ts";
 const Waiting = z.object({ id: z.string(), instructions: z.string().nullable() });
 const CreatedKey = z.object({ id: z.string(), secret: z.string() });
 
-/** What a person does all day: makes the keys in Anthropic's Console that jobs wait for, and brings them. */
-export async function playPerson(world: World): Promise<void> {
+/** What a person does all day: makes the keys in Anthropic's Console that jobs wait for, and brings them, wrong ones first if so planned. */
+export async function playPerson(world: World, bringsWrongKeys: boolean): Promise<void> {
   const { lane, client, books } = world;
   const made = new Map<string, z.infer<typeof CreatedKey>>();
+  const misled = new Set<string>();
   const isAlive = (id: string) =>
     books
       .get("anthropic")
@@ -20,6 +21,13 @@ export async function playPerson(world: World): Promise<void> {
       "select id, waiting ->> 'instructions' as instructions from jobs where state = 'waiting_for_input'",
     );
     for (const { id, instructions } of waiting) {
+      if (bringsWrongKeys && !misled.has(id)) {
+        misled.add(id);
+        // Another job's key, if there is one, or a slip of the clipboard: refused, and the job goes on waiting.
+        const other = [...made].find(([job]) => job !== id)?.[1].secret ?? "sk-ant-api03-not-a-key";
+        await client.call("POST", `/jobs/${id}/input`, { api_key: other }, { waitSeconds: 0 });
+        continue;
+      }
       // Whoever is asked again for the same job brings the same key again, as long as it is there.
       const earlier = made.get(id);
       const key = earlier && isAlive(earlier.id) ? earlier : await makeKey(world, instructions ?? "");

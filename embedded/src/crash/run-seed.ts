@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { VendorName } from "@keygate/simulator/start";
-import { checkAll, checkNothingLeft, openKeyIds } from "./checks.ts";
+import { checkAll, checkFindings, checkNothingLeft, openKeyIds } from "./checks.ts";
 import { calm, disturb, type Tally } from "./disturb.ts";
 import type { Lane } from "./lane.ts";
-import { operate } from "./operations.ts";
+import { operate, reconcileAll } from "./operations.ts";
 import { playPerson } from "./person.ts";
 import { describeSchedule, makeSchedule, operationsOf } from "./schedule.ts";
 import { settle } from "./settle.ts";
@@ -42,7 +42,7 @@ export async function runSeed(
   let isRunning = true;
   for (const log of lane.logs.values()) log.mark();
   const world = await openWorld(lane, () => isRunning);
-  const person = playPerson(world);
+  const person = playPerson(world, schedule.bringsWrongKeys);
   // What it runs into while everything is being torn down is no longer of interest.
   person.catch(() => {});
   try {
@@ -90,6 +90,11 @@ async function live(world: World, schedule: ReturnType<typeof makeSchedule>, tal
   if (!(await settle(world))) return;
   await checkAll(world);
   if (world.violations.size > 0) return;
+  if (schedule.reconciles.length > 0) {
+    await reconcileAll(world);
+    if (!(await settle(world))) return;
+    await checkFindings(world);
+  }
   await endEverything(world);
 }
 

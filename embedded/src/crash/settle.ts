@@ -33,13 +33,13 @@ async function whatGoesOn({ lane }: World): Promise<Open[]> {
   );
 }
 
-/** Lets minutes pass at once: whatever waits for a later try is due now, and may be offered to the queue again. */
+/** Lets minutes pass at once: what waits for a later try is due now. What is due already is left to the sweep alone. */
 async function pullToNow({ lane }: World): Promise<void> {
   await lane.ask(
     Nothing,
-    `update jobs set run_at = least(run_at, now()), enqueued_at = null
+    `update jobs set run_at = now(), enqueued_at = null
      where state in ('queued', 'running', 'waiting_for_vendor', 'compensating', 'needs_attention')
-       and vendor is not null and (lease_until is null or lease_until <= now())`,
+       and run_at > now() and vendor is not null and (lease_until is null or lease_until <= now())`,
   );
 }
 
