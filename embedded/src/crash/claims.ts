@@ -16,7 +16,7 @@ const Issued = z.object({
 });
 
 const pollMs = 60;
-const patienceMs = 40_000;
+const patienceMs = 120_000;
 /** Who is signed in and has no token names a new receiver with every try: a key that nobody has to make is waited for. */
 const requesterWaitSeconds = 5;
 const requesterPollMs = 1_000;

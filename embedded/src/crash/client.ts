@@ -23,8 +23,8 @@ export interface Client {
 }
 
 const Login = z.object({ access_token: z.string() });
-const requestTimeoutMs = 12_000;
-const patienceMs = 20_000;
+const requestTimeoutMs = 20_000;
+const patienceMs = 60_000;
 
 /** What passes by itself: nobody there, a part of the service is away, or an earlier try is still being answered. */
 function isPassing({ status, body }: Answer): boolean {
@@ -57,6 +57,8 @@ export async function signIn(lane: Lane): Promise<Client> {
       for (const deadline = Date.now() + patienceMs; Date.now() < deadline; await sleep(150)) {
         const answer = await send(method, path, body, options).catch(() => null);
         if (answer && !isPassing(answer)) return answer;
+        // The lock of a request that died, or whose end the database never heard of, runs out in a minute and a half.
+        if (answer?.body.code === "idempotency.in_flight") await lane.unlockRequests();
       }
       return null;
     },

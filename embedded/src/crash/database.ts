@@ -2,10 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import type { z } from "zod";
 
-/** Runs one statement and parses its rows. Tried again while the database is away, for half a minute at most. */
+/** Runs one statement and parses its rows. Tried again while the database is away, for a minute and a half at most. */
 export type Ask = <T>(row: z.ZodType<T>, sql: string, values?: readonly unknown[]) => Promise<T[]>;
 
-const patienceMs = 30_000;
+const patienceMs = 90_000;
 
 /** A few connections of the crash run's own. Only statements that may run twice go through it. */
 export function openDatabase(url: string): { ask: Ask; close(): Promise<void> } {

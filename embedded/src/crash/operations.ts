@@ -12,7 +12,7 @@ const State = z.object({ state: z.string() });
 const Nothing = z.unknown();
 
 const finalStates = ["succeeded", "failed", "cancelled"];
-const ownWaitMs = 30_000;
+const ownWaitMs = 90_000;
 
 /** Makes the schedule's developers and runs everything it asks for. Ends when every operation has been asked for and every claim has ended. */
 export async function operate(world: World, schedule: Schedule): Promise<void> {

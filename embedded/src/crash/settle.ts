@@ -14,7 +14,7 @@ const Open = z.object({
 const Nothing = z.unknown();
 type Open = z.infer<typeof Open>;
 
-const settleMs = 60_000;
+const settleMs = 180_000;
 const pollMs = 120;
 /** How often what is due later is pulled to now. */
 const pullMs = 400;
