@@ -1,5 +1,5 @@
 import { createServer, connect as dial, type Socket } from "node:net";
-import { endsTransaction, isWriteOf, type WriteKind } from "./writes.ts";
+import { boundsTransaction, isWriteOf, type WriteKind } from "./writes.ts";
 
 /** One write to hold back: the statement before PostgreSQL sees it, or PostgreSQL's answer to it. */
 export interface Hold {
@@ -26,7 +26,7 @@ const readyForQuery = "Z".charCodeAt(0);
 const parse = "P".charCodeAt(0);
 const query = "Q".charCodeAt(0);
 /** As much of a statement as tells what it writes. */
-const statementBytesMax = 4_096;
+const statementBytesMax = 16_384;
 /** The name that the queue's connections give PostgreSQL. */
 const queueApplication = "keygate-queue";
 
@@ -78,8 +78,8 @@ export async function openWire(databaseUrl: string): Promise<Wire> {
       const statement = isQueue ? null : statementOf(message);
       if (statement === null) return null;
       const isDue = armed !== null && isWriteOf(armed.what, statement, isAudited) && armed.isDue();
-      if (isWriteOf("audit", statement, false)) isAudited = true;
-      else if (endsTransaction(statement)) isAudited = false;
+      if (boundsTransaction(statement)) isAudited = false;
+      else if (isWriteOf("audit", statement, false)) isAudited = true;
       if (!isDue) return null;
       const hold = armed;
       armed = null;

@@ -109,15 +109,15 @@ export function sagaStepRows(db: Db | Tx) {
     },
 
     /** Turns done steps back into started ones, so that the next run looks for what they made and replaces it. */
-    async reopen(jobId: JobId, names: readonly string[]): Promise<void> {
+    async reopen(lease: Lease, names: readonly string[]): Promise<void> {
       if (names.length === 0) return;
-      await db
-        .updateTable("saga_steps")
-        .set({ status: "started", finished_at: null, unsure_since: null })
-        .where("job_id", "=", jobId)
-        .where("name", "in", names)
-        .where("status", "=", "done")
-        .execute();
+      const result = await sql`
+        with held as (${fence(lease)}),
+        reopened as (
+          update saga_steps set status = 'started', finished_at = null, unsure_since = null
+          from held where job_id = held.id and name = any(${[...names]}::text[]) and status = 'done')
+        select id from held`.execute(db);
+      expectOne(result, lease);
     },
   };
 }

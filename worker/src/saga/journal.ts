@@ -96,7 +96,7 @@ export async function openJournal(
       put(name, "undone");
     },
     async reopen(names) {
-      await rows.reopen(lease.jobId, names);
+      await rows.reopen(lease, names);
       if (unwritten && names.includes(unwritten.name)) unwritten = null;
       // Whoever reopens does so because the row has changed.
       wishes = null;
