@@ -1,10 +1,12 @@
 import type { Config } from "@keygate/shared/config";
 import { createKeyring, type Keyring } from "@keygate/shared/crypto/envelope";
 import { type Db, openDatabase } from "@keygate/shared/db/client";
+import { jobRows } from "@keygate/shared/db/jobs";
 import { type Handoff, openHandoff } from "@keygate/shared/handoff";
 import type { Log } from "@keygate/shared/log";
 import { openQueues, type Queues } from "@keygate/shared/queue";
 import { createJobWatcher, type JobWatcher } from "./jobs/job-watcher.ts";
+import { type Backlog, createBacklog } from "./keys/backlog.ts";
 
 /** What the API's verbs work with; a test replaces single parts of it. */
 export interface ApiDeps {
@@ -15,6 +17,7 @@ export interface ApiDeps {
   keyring: Keyring;
   log: Log;
   jobWatcher: JobWatcher;
+  backlog: Backlog;
   clock: () => Date;
 }
 
@@ -35,6 +38,7 @@ export async function openDeps(config: Config, log: Log): Promise<ApiDeps> {
     keyring: createKeyring(config.encryptionKeys),
     log,
     jobWatcher: createJobWatcher(db, log),
+    backlog: createBacklog(jobRows(db).countMaking),
     clock: () => new Date(),
   };
 }

@@ -27,7 +27,7 @@ const descriptions = {
   413: "The body is larger than 1 MiB",
   415: "The body is not application/json",
   422: "Not valid: one entry per field in `errors`",
-  429: "Too many failed sign-ins; `Retry-After` says when",
+  429: "Too many failed sign-ins, or more keys in the making than the vendor keeps up with; `Retry-After` says when",
   501: "Not available in this version",
   502: "The vendor refused",
   503: "Cannot be answered right now; `Retry-After` says when",

@@ -35,10 +35,11 @@ const namesMax = 5;
  * Asks for a key: all checks, the reserved name, key row, job row and audit row in one transaction, before the vendor
  * hears of anything.
  *
- * @throws developer.*, vendor.not_configured, workspace.*, request.invalid.
+ * @throws developer.*, vendor.not_configured, workspace.*, request.invalid, request.throttled.
  */
 export async function provisionKey(deps: ApiDeps, request: ProvisionRequest, asking: Asking): Promise<JobRow> {
   checkExpiry(request.vendor, request.expires_in_days);
+  await deps.backlog.requireRoom(request.vendor);
   const job = (await askAtOnce(deps, request, asking)) ?? (await askInTransaction(deps, request, asking));
   deps.log.info({ jobId: job.id, keyId: job.key_id, vendor: job.vendor }, "key.provision_requested");
   await enqueueJobs(deps, [job]);

@@ -46,7 +46,7 @@ const provision = createRoute({
   responses: {
     200: jsonAnswer(ProvisionResult, "The key, this once"),
     202: acceptedAnswer,
-    ...problemResponses(400, 404, 409, 410, 413, 415, 502, 503),
+    ...problemResponses(400, 404, 409, 410, 413, 415, 429, 502, 503),
   },
 });
 
@@ -61,7 +61,7 @@ const rotate = createRoute({
   responses: {
     200: jsonAnswer(RotateResult, "The new key, this once"),
     202: acceptedAnswer,
-    ...problemResponses(400, 404, 409, 410, 413, 415, 502, 503),
+    ...problemResponses(400, 404, 409, 410, 413, 415, 429, 502, 503),
   },
 });
 

@@ -608,6 +608,8 @@ export function jobRows(db: Db | Tx) {
         .where((where) =>
           where.or([where("enqueued_at", "is", null), where("enqueued_at", "<=", nowPlus(-againAfterSeconds))]),
         )
+        // A pile of expiries, offered anew after a lost queue, must not stand before a person's revoke.
+        .orderBy("priority")
         .orderBy("run_at")
         .limit(limit)
         .forUpdate()
@@ -672,6 +674,20 @@ export function jobRows(db: Db | Tx) {
         .where("id", "in", due)
         .returning(columns)
         .execute();
+    },
+
+    /** How many keys of a vendor are being made, counted up to a bound. */
+    async countMaking(vendor: VendorId, upTo: number): Promise<number> {
+      const some = db
+        .selectFrom("jobs")
+        .select("id")
+        .where("vendor", "=", vendor)
+        .where("state", "in", workable)
+        .where("kind", "in", ["provision", "rotate"])
+        .limit(upTo)
+        .as("some");
+      const row = await db.selectFrom(some).select(sql<number>`count(*)`.as("n")).executeTakeFirstOrThrow();
+      return row.n;
     },
 
     async countWaitingForPeople(): Promise<number> {
