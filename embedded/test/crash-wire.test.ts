@@ -54,6 +54,20 @@ it("holds the second write before PostgreSQL sees it, and lets it through when i
   expect(await written(direct)).toEqual(["one", "two"]);
 });
 
+it("counts a statement that was prepared once each time that it runs", async () => {
+  const direct = await connect(database.url);
+  const client = await connect(wire.url);
+  const held = holdAudit(2, "before");
+  const run = (id: string) => client.query({ name: "keygate_test", text: insert, values: [id] });
+  await run("one");
+  const second = run("two");
+  await held;
+  expect(await written(direct)).toEqual(["one"]);
+  wire.release();
+  await second;
+  expect(await written(direct)).toEqual(["one", "two"]);
+});
+
 it("holds the answer to a write that PostgreSQL has done", async () => {
   const direct = await connect(database.url);
   const client = await connect(wire.url);

@@ -23,24 +23,15 @@ export const keyNotFound = (id: KeyId): KeyGateError =>
  * the new one was taken. Where the vendor has room for two keys only, a key before the old one that still has its grace
  * ends now, since the new one needs its place.
  *
-<<<<<<< HEAD
  * @throws key.not_found, key.not_active (also while another rotation is under way, or its key was not taken yet where
- *   that one's place is needed), developer.inactive, vendor.not_configured.
- */
-export async function rotateKey(deps: ApiDeps, id: KeyId, graceMinutes: number, asking: Asking): Promise<JobRow> {
-  const { job, ended } = await deps.db.transaction().execute(async (tx) => {
-    const { old, before, vendor } = await lockForRotation(tx, id);
-    const ended = before ? await endGraceOf(tx, before, asking) : [];
-=======
- * @throws key.not_found, key.not_active (also while another rotation is under way), developer.inactive,
- *   vendor.not_configured, request.throttled.
+ *   that one's place is needed), developer.inactive, vendor.not_configured, request.throttled.
  */
 export async function rotateKey(deps: ApiDeps, id: KeyId, graceMinutes: number, asking: Asking): Promise<JobRow> {
   const known = await keyRows(deps.db).find(id);
   if (known) await deps.backlog.requireRoom(known.vendor);
-  const job = await deps.db.transaction().execute(async (tx) => {
-    const { old, vendor } = await lockForRotation(tx, id);
->>>>>>> ec63c1d (Turn away more keys than a vendor keeps up with; offer a person's revoke to a lost queue first; name the tests of every promise)
+  const { job, ended } = await deps.db.transaction().execute(async (tx) => {
+    const { old, before, vendor } = await lockForRotation(tx, id);
+    const ended = before ? await endGraceOf(tx, before, asking) : [];
     const simulated = vendor.source === "simulator";
     const successor = await insertSuccessor(tx, old, { graceMinutes, simulated, createdBy: asking.actor.name });
     const input = { keyId: successor.id, oldKeyId: old.id, gracePeriodMinutes: graceMinutes };

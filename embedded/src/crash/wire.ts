@@ -24,6 +24,7 @@ export interface Wire {
 const headerBytes = 5;
 const readyForQuery = "Z".charCodeAt(0);
 const parse = "P".charCodeAt(0);
+const bind = "B".charCodeAt(0);
 const query = "Q".charCodeAt(0);
 /** As much of a statement as tells what it writes. */
 const statementBytesMax = 16_384;
@@ -50,14 +51,30 @@ function splitMessages(hasStartup: boolean) {
   };
 }
 
-/** The text of a statement that a message carries, if it carries one. */
-function statementOf(message: Buffer): string | null {
-  const [type] = message;
-  if (type !== parse && type !== query) return null;
-  const end = message.length - 1;
-  const from = type === query ? headerBytes : message.indexOf(0, headerBytes) + 1;
-  return message.toString("utf8", from, Math.min(end, from + statementBytesMax));
+/** Reads the messages of one connection: the text of the statement that a message asks PostgreSQL to run, if it does. */
+function statements(): (message: Buffer) => string | null {
+  const prepared = new Map<string, string>();
+  return (message) => {
+    const [type] = message;
+    if (type === query) return textFrom(message, headerBytes);
+    if (type === parse) {
+      const afterName = message.indexOf(0, headerBytes) + 1;
+      const text = textFrom(message, afterName);
+      const name = message.toString("utf8", headerBytes, afterName - 1);
+      if (name === "") return text;
+      // Parsed once, run again and again: it is run where it is bound.
+      prepared.set(name, text);
+      return null;
+    }
+    if (type !== bind) return null;
+    const afterPortal = message.indexOf(0, headerBytes) + 1;
+    const name = message.toString("utf8", afterPortal, message.indexOf(0, afterPortal));
+    return prepared.get(name) ?? null;
+  };
 }
+
+const textFrom = (message: Buffer, from: number): string =>
+  message.toString("utf8", from, Math.min(message.indexOf(0, from), from + statementBytesMax));
 
 /** Opens a line to PostgreSQL on a loopback port of its own. */
 export async function openWire(databaseUrl: string): Promise<Wire> {
@@ -71,6 +88,7 @@ export async function openWire(databaseUrl: string): Promise<Wire> {
     let isFirst = true;
     let isQueue = false;
     let isAudited = false;
+    const statementOf = statements();
     return (message: Buffer): Hold | null => {
       // The queue's own tables are no truth of ours: who loses them fills them again.
       if (isFirst) isQueue = message.includes(queueApplication);
