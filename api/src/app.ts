@@ -3,7 +3,7 @@ import { methodNotAllowed } from "hono/method-not-allowed";
 import { auditRoutes } from "./audit/routes.ts";
 import { accessTokens } from "./auth/access-tokens.ts";
 import { authRoutes, loginRoutes } from "./auth/routes.ts";
-import { sessionMinutes } from "./auth/session.ts";
+import { deviceMinutes, sessionMinutes } from "./auth/session.ts";
 import { createSignIn } from "./auth/sign-in.ts";
 import { claimRoutes } from "./claims/routes.ts";
 import { debtRoutes } from "./debt/routes.ts";
@@ -19,6 +19,8 @@ import { checkQuery, readBody } from "./middleware/body.ts";
 import { clientAddress } from "./middleware/client-address.ts";
 import { crossOrigin } from "./middleware/cors.ts";
 import { idempotency } from "./middleware/idempotency.ts";
+import { knownHost } from "./middleware/known-host.ts";
+import { knownQuery } from "./middleware/known-query.ts";
 import { onError, onMethodNotAllowed, onNotFound } from "./middleware/problem.ts";
 import { requestId } from "./middleware/request-id.ts";
 import { securityHeaders } from "./middleware/security-headers.ts";
@@ -62,9 +64,11 @@ const routesBehindSignIn = [
 export function createApp(deps: ApiDeps): OpenAPIHono<Env> {
   const { config, clock } = deps;
   const { secretKey } = config;
-  const signIn = createSignIn(deps);
   const tokens = accessTokens({ secretKey, audience: "keygate-api", ttlMinutes: config.accessTokenTtlMinutes, clock });
   const sessions = accessTokens({ secretKey, audience: "keygate-dashboard", ttlMinutes: sessionMinutes, clock });
+  const devices = accessTokens({ secretKey, audience: "keygate-device", ttlMinutes: deviceMinutes, clock });
+  const issuers = { tokens, sessions, devices };
+  const signIn = createSignIn(deps, devices);
   const boardTokens = accessTokens({ secretKey, audience: "keygate-queues", ttlMinutes: boardSessionMinutes, clock });
 
   const app = newApp();
@@ -78,26 +82,25 @@ export function createApp(deps: ApiDeps): OpenAPIHono<Env> {
 
   app.use(`${api}/*`, traceRequests());
   app.use(measureRequests(), requestId(deps.log), clientAddress(config.http.trustedProxies));
-  app.use(...securityHeaders(config.http.publicUrl));
+  app.use(...securityHeaders(config.http.publicUrl), knownHost(config.http));
   app.use("/api/*", crossOrigin(config.http.corsOrigins));
   app.use(methodNotAllowed({ app, onMethodNotAllowed }), checkQuery());
 
   app.route("/", opsRoutes(deps));
   app.route("/", documentationPages());
-  app.route("/", queueBoard(deps.queues, { deps, signIn, tokens: boardTokens }));
+  app.route("/", queueBoard(deps.queues, { deps, signIn, sessions, tokens: boardTokens }));
   let document: ReturnType<typeof openApiDocument> | undefined;
-  app.get("/openapi.json", (c) => {
-    document ??= openApiDocument(app, config.http.publicUrl);
-    return c.json(document);
-  });
+  const describe = () => (document ??= openApiDocument(app, config.http.publicUrl));
+  app.get("/openapi.json", (c) => c.json(describe()));
 
   for (const path of ["/auth/login", "/auth/session", "/auth/links/*", "/claims/*"])
-    app.use(`${api}${path}`, readBody());
-  app.route(api, loginRoutes(signIn, tokens, sessions));
+    app.use(`${api}${path}`, knownQuery(describe), readBody());
+  app.route(api, loginRoutes(signIn, issuers));
   app.route(api, linkRoutes(deps));
   app.route(api, claimRoutes(deps));
-  app.use(`${api}/*`, authenticate(deps, tokens, sessions), authorize(deps), readBody(), idempotency(deps));
-  app.route(api, authRoutes(deps, signIn, sessions));
+  app.use(`${api}/*`, authenticate(deps, tokens, sessions), authorize(deps), knownQuery(describe));
+  app.use(`${api}/*`, readBody(), idempotency(deps));
+  app.route(api, authRoutes(deps, signIn, issuers));
   for (const routes of routesBehindSignIn) app.route(api, routes(deps));
 
   app.route("/", dashboardPages());

@@ -22,6 +22,11 @@ export interface Env {
     address: string | null;
     actor: Actor;
     principal: Principal;
+    /**
+     * Whether the principal may still act as they might when the request came. Asked before something leaves for whoever
+     * has waited; answers from memory within the first second.
+     */
+    stillHolds: () => Promise<boolean>;
     idempotency: Idempotency | null;
     log: Log;
   };

@@ -17,7 +17,8 @@ const problemResponse = (description: string) => ({
 });
 type ProblemResponse = ReturnType<typeof problemResponse>;
 
-const descriptions = {
+/** What each status means, wherever it is answered. */
+export const problemDescriptions = {
   400: "The request could not be read, or the e-mail is taken",
   401: "No access token, or one that is not valid",
   403: "The role, or the token's scopes, may not do this",
@@ -32,7 +33,7 @@ const descriptions = {
   502: "The vendor refused",
   503: "Cannot be answered right now; `Retry-After` says when",
 } as const;
-type ProblemStatus = keyof typeof descriptions;
+type ProblemStatus = keyof typeof problemDescriptions;
 const always = [401, 403, 422] as const;
 
 /**
@@ -40,7 +41,7 @@ const always = [401, 403, 422] as const;
  * authentication has (401, 403, 422).
  */
 export function problemResponses<const S extends readonly ProblemStatus[]>(...statuses: S) {
-  const entries = [...always, ...statuses].map((status) => [status, problemResponse(descriptions[status])]);
+  const entries = [...always, ...statuses].map((status) => [status, problemResponse(problemDescriptions[status])]);
   // Exactly the statuses of the two lists were put in.
   return Object.fromEntries(entries) as Record<S[number] | (typeof always)[number], ProblemResponse>;
 }

@@ -2,17 +2,21 @@ import { Secret } from "@keygate/shared/secret";
 import { SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { accessTokens } from "../src/auth/access-tokens.ts";
+import { type Contract, contractOf } from "./contract.ts";
 import { type Answer, type ApiHarness, type Call, createApiHarness } from "./harness.ts";
 import { exampleOf, fillPath, type Operation, operationsOf, wrongTypeFor } from "./schema-examples.ts";
 
 let api: ApiHarness;
 let operations: Operation[];
+let contract: Contract;
 let foreignTokens: Record<string, string>;
 
 beforeAll(async () => {
   api = await createApiHarness();
   await api.storeVendor();
-  operations = operationsOf((await api.call("GET", "~/openapi.json")).body);
+  const { body: document } = await api.call("GET", "~/openapi.json");
+  operations = operationsOf(document);
+  contract = contractOf(document);
   const options = { audience: "keygate-api", ttlMinutes: 10, clock: () => new Date() } as const;
   const { secretKey } = api.config;
   const owner = { id: api.owner.id, token_version: 1 };
@@ -52,6 +56,7 @@ async function everywhere(
     for (const { what, path, call, statuses } of cases(operation)) {
       const answer = await api.call(operation.method, path ?? fillPath(operation), call);
       expectProblem(answer, statuses, `${operation.method} ${operation.path}: ${what}`);
+      expect(contract.faultsOf(operation.method, path ?? fillPath(operation), answer)).toEqual([]);
       sent += 1;
     }
   }

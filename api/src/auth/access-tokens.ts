@@ -28,7 +28,7 @@ export interface AccessTokens {
  */
 export function accessTokens(options: {
   secretKey: Secret;
-  audience: "keygate-api" | "keygate-queues" | "keygate-dashboard";
+  audience: "keygate-api" | "keygate-queues" | "keygate-dashboard" | "keygate-device";
   ttlMinutes: number;
   clock: () => Date;
 }): AccessTokens {

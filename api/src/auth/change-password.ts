@@ -14,9 +14,10 @@ import type { SignIn } from "./sign-in.ts";
 export async function changePassword(
   deps: ApiDeps,
   signIn: SignIn,
-  { user, actor, current, next }: { user: UserRow; actor: Actor; current: Secret; next: Secret },
+  change: { user: UserRow; actor: Actor; current: Secret; next: Secret; device: string | undefined },
 ): Promise<UserRow> {
-  await signIn({ email: user.email, password: current, address: actor.ipAddress, door: "password change" });
+  const { user, actor, current, next, device } = change;
+  await signIn({ email: user.email, password: current, address: actor.ipAddress, door: "password change", device });
   const passwordHash = await hashPassword(next);
   return deps.db.transaction().execute(async (tx) => {
     await userRows(tx).setPassword(user.id, passwordHash);

@@ -18,7 +18,7 @@ import type { Env } from "../env.ts";
 import { bearer, jsonAnswer, jsonBody, newApp, personOf, problemResponses } from "../route.ts";
 import type { AccessTokens } from "./access-tokens.ts";
 import { changePassword } from "./change-password.ts";
-import { endSession, isOurDashboard, startSession } from "./session.ts";
+import { deviceToken, endSession, isOurDashboard, rememberDevice, startSession } from "./session.ts";
 import type { SignIn } from "./sign-in.ts";
 
 const tags = ["Sign-in"];
@@ -84,8 +84,15 @@ const selfOf = ({ id, name, scopes, created_by, expires_at }: ServiceTokenRow): 
   expires_at: expires_at.toISOString(),
 });
 
+/** What each kind of token is issued and verified by. */
+export interface Issuers {
+  tokens: AccessTokens;
+  sessions: AccessTokens;
+  devices: AccessTokens;
+}
+
 /** Signing in needs no token; mounted in front of the authentication. */
-export function loginRoutes(signIn: SignIn, tokens: AccessTokens, sessions: AccessTokens): OpenAPIHono<Env> {
+export function loginRoutes(signIn: SignIn, { tokens, sessions, devices }: Issuers): OpenAPIHono<Env> {
   const refuseOthers = (isOurs: boolean) => {
     // Nobody is signed in, or out, by a page that is not ours.
     if (!isOurs)
@@ -100,8 +107,10 @@ export function loginRoutes(signIn: SignIn, tokens: AccessTokens, sessions: Acce
     .openapi(openSession, async (c) => {
       refuseOthers(isOurDashboard(c));
       const { email, password: given } = c.req.valid("json");
-      const user = await signIn({ email, password: new Secret(given), address: c.var.address, door: "dashboard" });
+      const attempt = { email, password: new Secret(given), address: c.var.address, device: deviceToken(c) };
+      const user = await signIn({ ...attempt, door: "dashboard" });
       startSession(c, await sessions.issue(user));
+      rememberDevice(c, await devices.issue(user));
       return c.json(meOf(user), 200);
     })
     .openapi(closeSession, (c) => {
@@ -111,7 +120,7 @@ export function loginRoutes(signIn: SignIn, tokens: AccessTokens, sessions: Acce
     });
 }
 
-export function authRoutes(deps: ApiDeps, signIn: SignIn, sessions: AccessTokens): OpenAPIHono<Env> {
+export function authRoutes(deps: ApiDeps, signIn: SignIn, { sessions, devices }: Issuers): OpenAPIHono<Env> {
   return newApp()
     .openapi(me, (c) => {
       const { principal } = c.var;
@@ -122,9 +131,12 @@ export function authRoutes(deps: ApiDeps, signIn: SignIn, sessions: AccessTokens
       const user = personOf(c);
       const { actor } = c.var;
       const given = { current: new Secret(current_password), next: new Secret(new_password) };
-      const changed = await changePassword(deps, signIn, { user, actor, ...given });
+      const changed = await changePassword(deps, signIn, { user, actor, ...given, device: deviceToken(c) });
       // Whoever changed it stays signed in here.
-      if (c.req.header("authorization") === undefined) startSession(c, await sessions.issue(changed));
+      if (c.req.header("authorization") === undefined) {
+        startSession(c, await sessions.issue(changed));
+        rememberDevice(c, await devices.issue(changed));
+      }
       return c.json({ status: "changed" as const }, 200);
     });
 }

@@ -9,6 +9,16 @@ const attributes = { path: "/", secure: true, httpOnly: true, sameSite: "Strict"
 /** How long a sign-in to the dashboard lasts. */
 export const sessionMinutes = 12 * 60;
 
+const deviceName = "keygate_device";
+/** How long a browser counts as one that its owner signed in from. */
+export const deviceMinutes = 90 * 24 * 60;
+
+/** What shows that somebody signed in from this browser before: it opens nothing, and is asked for its own guesses only. */
+export const deviceToken = (c: Context<Env>): string | undefined => getCookie(c, deviceName, "host");
+
+export const rememberDevice = (c: Context<Env>, token: string): void =>
+  setCookie(c, deviceName, token, { ...attributes, maxAge: deviceMinutes * 60, prefix: "host" });
+
 /** What the dashboard's cookie holds, if there is one. */
 export const sessionToken = (c: Context<Env>): string | undefined => getCookie(c, name, "host");
 

@@ -5,7 +5,15 @@ import { type UserRow, userRows } from "@keygate/shared/db/users";
 import { KeyGateError } from "@keygate/shared/errors";
 import { Secret } from "@keygate/shared/secret";
 import type { ApiDeps } from "../deps.ts";
-import { bucketsOf, countFailure, type LoginBuckets, networkOf, refuseWhenThrottled } from "./throttle.ts";
+import type { AccessTokens } from "./access-tokens.ts";
+import {
+  bucketsOf,
+  bucketsOfDevice,
+  countFailure,
+  type LoginBuckets,
+  networkOf,
+  refuseWhenThrottled,
+} from "./throttle.ts";
 
 export interface SignInAttempt {
   email: string;
@@ -13,6 +21,8 @@ export interface SignInAttempt {
   address: string | null;
   /** Where, for the audit log: `api` or `queues`. */
   door: string;
+  /** What the browser brings that shows an earlier sign-in from it. */
+  device?: string | undefined;
 }
 
 export type SignIn = (attempt: SignInAttempt) => Promise<UserRow>;
@@ -67,16 +77,20 @@ async function recordSuccess(deps: ApiDeps, attempt: SignInAttempt, buckets: Log
  *
  * @returns a function that throws auth.invalid_credentials or auth.throttled.
  */
-export function createSignIn(deps: ApiDeps): SignIn {
+export function createSignIn(deps: ApiDeps, devices: AccessTokens): SignIn {
   const nobodysHash = hashPassword(new Secret(randomBytes(32).toString("base64")));
   const inTurn = inTurns();
 
   return async (attempt) => {
     const email = attempt.email.trim().toLowerCase();
     const network = networkOf(attempt.address);
-    const buckets = bucketsOf(network, email);
-    return inTurn(buckets.pair.name, async () => {
+    const device = attempt.device ? await devices.verify(attempt.device) : null;
+    const byDevice = attempt.device && device ? bucketsOfDevice(attempt.device) : null;
+    const byAddress = bucketsOf(network, email);
+    return inTurn((byDevice ?? byAddress).pair.name, async () => {
       const user = await userRows(deps.db).findByEmail(email);
+      const isTheirs = user && device?.userId === user.id && device.tokenVersion === user.token_version;
+      const buckets = byDevice && isTheirs ? byDevice : byAddress;
       await refuseWhenThrottled(deps.db, buckets, { userId: user?.id ?? null, network });
       const fits = await verifyPassword(attempt.password, user?.password_hash ?? (await nobodysHash));
       if (!user?.is_active || !fits) {

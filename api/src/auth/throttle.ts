@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { isIPv6 } from "node:net";
 import type { UserId } from "@keygate/shared/contracts/ids";
 import type { Db, Tx } from "@keygate/shared/db/client";
@@ -14,9 +15,9 @@ export interface LoginBuckets {
   /** One guesser at one account. */
   pair: Bucket;
   /** One guesser at many accounts. */
-  address: Bucket;
+  address?: Bucket;
   /** Many guessers at one account. */
-  account: Bucket;
+  account?: Bucket;
 }
 
 /** Whoever has one IPv6 address has the whole /64 around it. */
@@ -40,6 +41,15 @@ export function bucketsOf(network: string, email: string): LoginBuckets {
 }
 
 /**
+ * The counter of a browser from which the account's owner signed in before (OWASP's "device cookies"). It counts its own
+ * failures alone, so that nobody else is able to lock it out, from the same address neither.
+ */
+export function bucketsOfDevice(deviceToken: string): LoginBuckets {
+  const name = createHash("sha256").update(deviceToken).digest("base64url");
+  return { pair: { name: `device:${name}`, failuresMax: 5, windowSeconds: 5 * 60 } };
+}
+
+/**
  * Refuses an attempt after too many failures. What strangers do to an account never keeps out an address from which its
  * owner signed in before.
  *
@@ -54,11 +64,12 @@ export async function refuseWhenThrottled(
   // For an unknown account a user that cannot exist is looked up, so that the answer takes the same time.
   const lookedUp = who.userId ?? ("usr-" as UserId);
   const [failures, isKnown] = await Promise.all([
-    users.failures(Object.values(buckets).map((bucket: Bucket) => bucket.name)),
+    users.failures(Object.values(buckets).map(({ name }: Bucket) => name)),
     users.knowsAddress(lookedUp, who.network),
   ]);
-  const counted = isKnown ? [buckets.pair, buckets.address] : Object.values(buckets);
-  const secondsLeft = counted.flatMap((bucket: Bucket) => {
+  const { pair, address, account } = buckets;
+  const secondsLeft = [pair, address, isKnown ? undefined : account].flatMap((bucket) => {
+    if (!bucket) return [];
     const found = failures.get(bucket.name);
     return found && found.failures >= bucket.failuresMax ? [found.secondsLeft] : [];
   });
@@ -73,7 +84,7 @@ export async function refuseWhenThrottled(
 
 export async function countFailure(tx: Db | Tx, buckets: LoginBuckets): Promise<void> {
   // Always in the same order, so that two transactions never wait for each other.
-  for (const { name, windowSeconds } of [buckets.account, buckets.address, buckets.pair]) {
-    await userRows(tx).countFailure(name, windowSeconds);
+  for (const bucket of [buckets.account, buckets.address, buckets.pair]) {
+    if (bucket) await userRows(tx).countFailure(bucket.name, bucket.windowSeconds);
   }
 }

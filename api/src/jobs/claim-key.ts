@@ -31,10 +31,12 @@ const retryAfterMs = 2_000;
 export async function claimKey(deps: ApiDeps, jobId: JobId, claimant: Claimant): Promise<Taken> {
   const job = await findJob(deps, jobId);
   const { token, proof, waitSeconds, signal } = claimant;
+  // Whoever holds the token, or what opens the key, needs no session for it.
+  const stillHolds = token || proof ? undefined : claimant.stillHolds;
   const actor = claimant.actor ?? { name: "token:claim", id: `claim:${jobId}`, ipAddress: claimant.ipAddress };
   const holder = token ? byToken(job, token) : proof && byProof(deps, job, proof);
   const receiver = holder ?? (await asRequester(deps, job, claimant.actor));
-  const delivery = await deliverKey(deps, jobId, { receiver, actor, waitSeconds, signal });
+  const delivery = await deliverKey(deps, jobId, { receiver, actor, waitSeconds, signal, stillHolds });
   switch (delivery.outcome) {
     case "taken":
       return delivery;

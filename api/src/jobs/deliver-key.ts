@@ -1,6 +1,7 @@
 import type { JobId } from "@keygate/shared/contracts/ids";
 import type { Actor } from "@keygate/shared/db/audit";
 import type { JobRow } from "@keygate/shared/db/jobs";
+import { KeyGateError } from "@keygate/shared/errors";
 import type { ApiDeps } from "../deps.ts";
 import { hasFailed, jobFailure } from "./job-failure.ts";
 import { isReceiverOf, type Receiver } from "./receiver.ts";
@@ -14,10 +15,10 @@ export type Delivery = Exclude<Taking, { outcome: "lost" }> | { outcome: "waitin
 const remakesMax = 2;
 
 /**
- * Waits for the job and takes its key. `made` is the job's row where it was made a moment ago. A sealed key that was lost is made anew meanwhile. Nothing is taken for a client
- * that has gone.
+ * Waits for the job and takes its key. `made` is the job's row where it was made a moment ago. A sealed key that was
+ * lost is made anew meanwhile. Nothing is taken for a client that has gone or may no longer have it.
  *
- * @throws what the job failed with, or claim.gone.
+ * @throws what the job failed with, claim.gone, or auth.invalid_token.
  */
 export async function deliverKey(
   deps: ApiDeps,
@@ -37,6 +38,8 @@ export async function deliverKey(
     if (!job.claim_until) throw claimGone("The key's time to be taken is over.");
     if (!isReceiverOf(job, request.receiver)) throw claimGone("The key was asked for anew by another request.");
 
+    // Their session was ended while they waited: the key stays sealed, and is revoked when nobody takes it.
+    if (request.stillHolds && !(await request.stillHolds())) throw new KeyGateError("auth.invalid_token");
     const taking = await takeKey(deps, job, request);
     if (taking.outcome !== "lost") return taking;
     if (remakes === remakesMax || request.signal.aborted) return { outcome: "waiting", job };

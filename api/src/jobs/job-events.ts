@@ -54,9 +54,10 @@ async function look(deps: ApiDeps, id: JobId): Promise<JobView | null> {
   }
 }
 
-/** Server-sent events: `job` with the job's view at first and at every change, until the job has ended. */
+/** Server-sent events: `job` with the job's view at first and at every change, until the job or the session has ended. */
 export function streamJobEvents(c: Context<Env>, deps: ApiDeps, job: JobRow): Response {
   c.header("X-Accel-Buffering", "no");
+  const { stillHolds } = c.var;
   return streamSSE(c, async (stream) => {
     const bell = createBell();
     let isClosing = false;
@@ -66,26 +67,30 @@ export function streamJobEvents(c: Context<Env>, deps: ApiDeps, job: JobRow): Re
     });
     stream.onAbort(bell.ring);
     try {
-      await sendChanges(deps, job, bell, stream, () => isClosing || stream.aborted);
+      await sendChanges(deps, job, { bell, stream, isOver: () => isClosing || stream.aborted, stillHolds });
     } finally {
       unsubscribe();
     }
   });
 }
 
-async function sendChanges(
-  deps: ApiDeps,
-  job: JobRow,
-  bell: Bell,
-  stream: SSEStreamingApi,
-  isOver: () => boolean,
-): Promise<void> {
+interface Listener {
+  bell: Bell;
+  stream: SSEStreamingApi;
+  isOver(): boolean;
+  /** See `Env`. */
+  stillHolds(): Promise<boolean>;
+}
+
+async function sendChanges(deps: ApiDeps, job: JobRow, { bell, stream, isOver, stillHolds }: Listener): Promise<void> {
   let sent = "";
   let wroteAt = performance.now();
   let mustLookAgain = job.kind === "batch_revoke";
   while (true) {
     const isRung = await bell.hear(mustLookAgain ? relookMs : heartbeatMs);
     if (isOver()) return;
+    // A stream outlives a request: nothing more goes out to a session that was ended.
+    if (!(await stillHolds())) return;
     if (isRung || mustLookAgain) {
       const view = await look(deps, job.id);
       mustLookAgain = view === null || job.kind === "batch_revoke";

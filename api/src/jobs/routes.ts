@@ -189,4 +189,8 @@ export function jobRoutes(deps: ApiDeps): OpenAPIHono<Env> {
   return routes;
 }
 
-const patienceOf = (c: Context<Env>): Patience => ({ waitSeconds: waitSecondsOf(c), signal: c.req.raw.signal });
+const patienceOf = (c: Context<Env>): Patience => ({
+  waitSeconds: waitSecondsOf(c),
+  signal: c.req.raw.signal,
+  stillHolds: c.var.stillHolds,
+});

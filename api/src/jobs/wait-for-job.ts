@@ -10,6 +10,8 @@ export interface Patience {
   waitSeconds: number;
   /** Aborted when the client has gone. */
   signal: AbortSignal;
+  /** Whether whoever waits may still have what they wait for; absent for who holds nothing but a claim token. */
+  stillHolds?: (() => Promise<boolean>) | undefined;
 }
 
 /** The job ended, or nothing will happen until a person does something: waiting on would be in vain. */

@@ -23,6 +23,7 @@ export const callerOf = (c: Context<Env>): Caller => ({
   idempotency: c.var.idempotency,
   waitSeconds: waitSecondsOf(c),
   signal: c.req.raw.signal,
+  stillHolds: c.var.stillHolds,
 });
 
 /**

@@ -4,6 +4,7 @@ import { Secret } from "@keygate/shared/secret";
 import type { Context, MiddlewareHandler } from "hono";
 import { getCookie, setCookie } from "hono/cookie";
 import type { AccessTokens } from "../auth/access-tokens.ts";
+import { sessionToken } from "../auth/session.ts";
 import type { SignIn } from "../auth/sign-in.ts";
 import type { ApiDeps } from "../deps.ts";
 import type { Env } from "../env.ts";
@@ -13,6 +14,8 @@ export interface BoardLogin {
   signIn: SignIn;
   /** For the board only: its cookie is no access token of the API. */
   tokens: AccessTokens;
+  /** Whoever is signed in to the dashboard is not asked again. */
+  sessions: AccessTokens;
 }
 
 const cookieName = "keygate_queues";
@@ -26,8 +29,11 @@ function readBasic(header: string | undefined): { email: string; password: Secre
   return { email: text.slice(0, colon), password: new Secret(text.slice(colon + 1)) };
 }
 
-async function userOfCookie(c: Context<Env>, { deps, tokens }: BoardLogin): Promise<UserRow | null> {
-  const claims = await tokens.verify(getCookie(c, cookieName) ?? "");
+const speaksTls = ({ config }: ApiDeps) => config.http.publicUrl?.startsWith("https:") ?? false;
+
+async function userOfCookie(c: Context<Env>, { deps, tokens, sessions }: BoardLogin): Promise<UserRow | null> {
+  const own = speaksTls(deps) ? getCookie(c, cookieName, "host") : getCookie(c, cookieName);
+  const claims = (await tokens.verify(own ?? "")) ?? (await sessions.verify(sessionToken(c) ?? ""));
   const user = claims && (await userRows(deps.db).find(claims.userId));
   return user?.is_active && user.token_version === claims?.tokenVersion ? user : null;
 }
@@ -37,12 +43,12 @@ async function userOfBasic(c: Context<Env>, { deps, signIn, tokens }: BoardLogin
   if (!given) return null;
   const user = await signIn({ ...given, address: c.var.address, door: "queues" });
   // The board asks every few seconds: with the cookie each answer does not cost a password hash and an audit row.
-  setCookie(c, cookieName, await tokens.issue(user), {
-    path: "/queues",
-    httpOnly: true,
-    sameSite: "Strict",
-    secure: deps.config.http.publicUrl?.startsWith("https:") ?? false,
-  });
+  // Without TLS a browser would not take the prefix, which in turn insists on the whole path.
+  const attributes = { httpOnly: true, sameSite: "Strict" } as const;
+  const where = speaksTls(deps)
+    ? ({ path: "/", secure: true, prefix: "host" } as const)
+    : ({ path: "/queues", secure: false } as const);
+  setCookie(c, cookieName, await tokens.issue(user), { ...attributes, ...where });
   return user;
 }
 

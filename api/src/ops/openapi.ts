@@ -1,5 +1,6 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Env } from "../env.ts";
+import { problemDescriptions } from "../route.ts";
 import { scopesFor } from "../tokens/scopes.ts";
 import { version } from "../version.ts";
 
@@ -94,6 +95,31 @@ function nameHeaders(document: Document): void {
   }
 }
 
+/** What middleware may answer in front of any route, so that no route has to remember it. */
+function nameCommonAnswers(document: Document): void {
+  for (const [path, item] of Object.entries(document.paths ?? {})) {
+    if (!path.startsWith("/api/")) continue;
+    for (const method of ["get", "post", "put", "patch", "delete"] as const) {
+      const operation = item[method];
+      if (!operation) continue;
+      const isGuarded = operation.security?.some((one) => "bearer" in one);
+      const statuses = [
+        ...(operation.requestBody ? ([400, 413, 415] as const) : []),
+        ...(isGuarded && method === "post" ? ([409] as const) : []),
+        ...(path.includes("{") ? ([404] as const) : []),
+        422 as const,
+      ];
+      operation.responses ??= {};
+      for (const status of statuses) {
+        operation.responses[status] ??= {
+          description: problemDescriptions[status],
+          content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
+        };
+      }
+    }
+  }
+}
+
 /** Which scopes a service token needs: any one of them. OpenAPI 3.1 lets every scheme name such roles. */
 function nameScopes(document: Document): void {
   for (const [path, item] of Object.entries(document.paths ?? {})) {
@@ -128,5 +154,6 @@ export function openApiDocument(app: OpenAPIHono<Env>, publicUrl: string | null)
   markOptionalBodies(document);
   nameHeaders(document);
   nameScopes(document);
+  nameCommonAnswers(document);
   return document;
 }

@@ -28,6 +28,7 @@ export const problems = {
   "request.too_large": { kind: "permanent", status: 413, title: "The body is larger than 1 MiB" },
   "request.throttled": { kind: "rate_limited", status: 429, title: "Too many requests" },
   "request.not_found": { kind: "permanent", status: 404, title: "There is nothing at this address" },
+  "request.misdirected": { kind: "permanent", status: 421, title: "This KeyGate does not answer to that host name" },
   "request.method_not_allowed": { kind: "permanent", status: 405, title: "This address does not take that method" },
   "auth.required": { kind: "permanent", status: 401, title: "Sign in first" },
   "auth.invalid_token": { kind: "permanent", status: 401, title: "The access token is not valid" },
