@@ -43,6 +43,12 @@ const claim = createRoute({
   component: lazyRouteComponent(() => import("./routes/claim.tsx"), "ClaimPage"),
 });
 
+const welcome = createRoute({
+  getParentRoute: () => root,
+  path: "/welcome",
+  component: lazyRouteComponent(() => import("./routes/welcome.tsx"), "WelcomePage"),
+});
+
 const app = createRoute({
   getParentRoute: () => root,
   id: "app",
@@ -185,7 +191,7 @@ const pages = [
 ] as const;
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, claim, app.addChildren(pages)]),
+  routeTree: root.addChildren([signIn, claim, welcome, app.addChildren(pages)]),
   defaultPreload: "intent",
   defaultPendingComponent: Pending,
   defaultErrorComponent: Failed,

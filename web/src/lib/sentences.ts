@@ -13,6 +13,7 @@ const vendorOf = ({ details, resource_type, resource_id }: AuditEvent): string =
 function actorOf(actor: string): string {
   if (actor === "token:claim") return "The holder of a link";
   if (actor.startsWith("system:")) return `KeyGate (${actor.slice("system:".length)})`;
+  if (actor.startsWith("token:")) return `Service token ${actor.slice("token:".length)}`;
   return actor;
 }
 
@@ -75,6 +76,14 @@ const verbs: Record<string, [requested: string, succeeded: string, failed: strin
   "auth.login_failed": ["failed to sign in", "failed to sign in", "failed to sign in"],
   "user.create": ["made the account {who}", "made the account {who}", "could not make an account"],
   "user.change_password": ["changed their password", "changed their password", "could not change their password"],
+  "user.invite": ["invited {who}", "invited {who}", "could not invite somebody"],
+  "user.join": ["followed an invitation", "followed an invitation", "could not follow an invitation"],
+  "user.create_link": ["made a one-time link for {who}", "made a one-time link for {who}", "could not make a link"],
+  "user.reset_password": ["set a new password by link", "set a new password by link", "could not set a password"],
+  "user.set_role": ["set the role of {who}", "set the role of {who}", "could not set a role"],
+  "user.remove": ["removed {who}", "removed {who}", "could not remove a user"],
+  "token.create": ["made the service token {who}", "made the service token {who}", "could not make a service token"],
+  "token.revoke": ["revoked the service token {who}", "revoked the service token {who}", "could not revoke a token"],
   "workspace.create": ["made the workspace {who}", "made the workspace {who}", "could not make a workspace"],
   "workspace.update": ["changed a workspace", "changed a workspace", "could not change a workspace"],
   "workspace.add_member": ["added a member to a workspace", "added a member to a workspace", "could not add a member"],

@@ -1,16 +1,14 @@
-import { ChangePassword } from "@keygate/shared/contracts/auth";
 import { useQuery } from "@tanstack/react-query";
 import { Fact, Facts, Page } from "../components/page.tsx";
-import { Button } from "../components/ui/button.tsx";
 import { Card, CardHead } from "../components/ui/card.tsx";
-import { Field, Input, Select } from "../components/ui/field.tsx";
-import { ProblemNotice } from "../components/ui/notice.tsx";
+import { Field, Select } from "../components/ui/field.tsx";
 import { Time } from "../components/ui/time.tsx";
-import { changePassword, healthQuery, meQuery } from "../data/auth.ts";
-import { useForm } from "../lib/form.ts";
+import { healthQuery, meQuery } from "../data/auth.ts";
+import { PasswordForm } from "../features/settings/password-form.tsx";
+import { TokensCard } from "../features/settings/tokens-card.tsx";
+import { UsersCard } from "../features/settings/users-card.tsx";
 import { words } from "../lib/format.ts";
 import { setTheme, themes, useTheme } from "../lib/theme.ts";
-import { toast } from "../lib/toasts.ts";
 
 export function SettingsPage() {
   const me = useQuery(meQuery);
@@ -49,6 +47,12 @@ export function SettingsPage() {
           <CardHead title="Password" note="Changing it signs you out everywhere else." />
           <PasswordForm />
         </Card>
+        {me.data ? (
+          <>
+            <UsersCard me={me.data} />
+            <TokensCard me={me.data} />
+          </>
+        ) : null}
         <Card>
           <CardHead title="About" />
           <Facts>
@@ -71,56 +75,5 @@ export function SettingsPage() {
         </Card>
       </div>
     </Page>
-  );
-}
-
-function PasswordForm() {
-  const form = useForm({
-    initial: { current_password: "", new_password: "" },
-    schema: ChangePassword,
-    toBody: (values) => values,
-    async run(body) {
-      await changePassword(body);
-      form.set("current_password", "");
-      form.set("new_password", "");
-      toast("good", "Your password is changed");
-    },
-  });
-  return (
-    <form
-      noValidate
-      className="flex flex-col gap-4 p-4"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void form.submit();
-      }}
-    >
-      <Field label="Current password" error={form.errors.current_password ? "Needed" : undefined}>
-        {(aria) => (
-          <Input
-            {...aria}
-            type="password"
-            autoComplete="current-password"
-            value={form.values.current_password}
-            onChange={(event) => form.set("current_password", event.target.value)}
-          />
-        )}
-      </Field>
-      <Field label="New password" help="12 characters or more" error={form.errors.new_password}>
-        {(aria) => (
-          <Input
-            {...aria}
-            type="password"
-            autoComplete="new-password"
-            value={form.values.new_password}
-            onChange={(event) => form.set("new_password", event.target.value)}
-          />
-        )}
-      </Field>
-      {form.problem ? <ProblemNotice error={form.problem} /> : null}
-      <Button type="submit" variant="primary" className="self-start" isBusy={form.isBusy}>
-        Change it
-      </Button>
-    </form>
   );
 }

@@ -1,0 +1,88 @@
+import { NewPassword } from "@keygate/shared/contracts/auth";
+import { useQuery } from "@tanstack/react-query";
+import { z } from "zod";
+import { Button } from "../../components/ui/button.tsx";
+import { Field, Input } from "../../components/ui/field.tsx";
+import { Notice, ProblemNotice } from "../../components/ui/notice.tsx";
+import { SkeletonRows } from "../../components/ui/skeleton.tsx";
+import { Time } from "../../components/ui/time.tsx";
+import { signIn } from "../../data/auth.ts";
+import { linkQuery, setPasswordByLink } from "../../data/users.ts";
+import { useForm } from "../../lib/form.ts";
+
+// Typed twice: nobody can look up afterwards what it was.
+const Passwords = z
+  .object({ new_password: NewPassword, again: z.string() })
+  .refine(({ new_password, again }) => new_password === again, { path: ["again"], message: "Is another one" });
+
+/** Whom a one-time link is for, and their first or new password. */
+export function SetPassword({ token, onDone }: { token: string; onDone(): void }) {
+  const link = useQuery({ ...linkQuery(token), enabled: token !== "" });
+  const form = useForm({
+    initial: { new_password: "", again: "" },
+    schema: Passwords,
+    toBody: (values) => values,
+    async run({ new_password: password }) {
+      const { email } = await setPasswordByLink(token, password);
+      await signIn({ email, password });
+      onDone();
+    },
+  });
+  if (token === "") {
+    return (
+      <Notice tone="bad" title="This link is not complete">
+        Copy it whole, with what stands behind the #.
+      </Notice>
+    );
+  }
+  if (link.isError) return <ProblemNotice error={link.error} />;
+  if (!link.data) return <SkeletonRows />;
+  const { email, role, purpose, invited_by: by, expires_at: until } = link.data;
+  return (
+    <form
+      noValidate
+      className="flex flex-col gap-4"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void form.submit();
+      }}
+    >
+      <p className="text-ink-2">
+        {purpose === "join"
+          ? `${by} invited you to KeyGate as ${role}. `
+          : `${by} made you a link for a new password. `}
+        It ends <Time at={until} />.
+      </p>
+      <Field label="E-mail">
+        {(aria) => <Input {...aria} type="email" autoComplete="username" readOnly value={email} />}
+      </Field>
+      <Field label="New password" help="12 characters or more" error={form.errors.new_password}>
+        {(aria) => (
+          <Input
+            {...aria}
+            type="password"
+            autoFocus
+            autoComplete="new-password"
+            value={form.values.new_password}
+            onChange={(event) => form.set("new_password", event.target.value)}
+          />
+        )}
+      </Field>
+      <Field label="Once more" error={form.errors.again}>
+        {(aria) => (
+          <Input
+            {...aria}
+            type="password"
+            autoComplete="new-password"
+            value={form.values.again}
+            onChange={(event) => form.set("again", event.target.value)}
+          />
+        )}
+      </Field>
+      {form.problem ? <ProblemNotice error={form.problem} /> : null}
+      <Button type="submit" variant="primary" isBusy={form.isBusy}>
+        Set it and sign in
+      </Button>
+    </form>
+  );
+}
