@@ -107,6 +107,7 @@ test("what the API answers is what its document says: fields, types, statuses an
   await ok("PUT", `/workspaces/${space.id}/members/${ada.id}/role`, { role: "admin" });
   await ok("GET", `/workspaces/${space.id}/members`);
   await ok("GET", "/workspaces");
+  await ok("GET", `/workspaces/${space.id}`);
   await ok("PUT", `/workspaces/${space.id}`, { description: "For trying out" });
 
   // Keys and jobs

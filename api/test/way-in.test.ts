@@ -84,7 +84,7 @@ describe("a session that ends while something is under way", () => {
       token: user.token,
     });
     const job = await until(
-      async () => (await api.call("GET", "/jobs?kind=provision&limit=1")).body[0],
+      async () => (await api.call("GET", "/jobs?kind=provision&status=queued&limit=1")).body[0],
       "the job of the one who waits",
     );
     const removedAt = performance.now();
