@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["{shared,migrations,simulator,worker,api,embedded}/{src,test}/**/*.test.ts", "web/test/**/*.test.ts"],
-    // Not yet seen green from end to end on a quiet machine; `npm run test:all` runs them too.
+    // Green but long; `npm run test:all` runs them too.
     // biome-ignore lint/suspicious/noUndeclaredEnvVars: no task of turbo reads it
     exclude: process.env.ALL
       ? ["**/node_modules/**"]
