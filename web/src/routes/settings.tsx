@@ -16,7 +16,7 @@ export function SettingsPage() {
   const theme = useTheme();
   return (
     <Page title="Settings">
-      <div className="grid items-start gap-5 lg:grid-cols-2">
+      <div className="grid grid-cols-1 items-start gap-5 lg:grid-cols-2">
         <Card>
           <CardHead title="You" />
           <Facts>
