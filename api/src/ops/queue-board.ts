@@ -35,16 +35,12 @@ export function queueBoard(queues: Queues, login: BoardLogin): Hono<Env> {
   const full = createBoard(queues, false);
   const readOnly = createBoard(queues, true);
   const path = `${boardPath}/*`;
-  return new Hono<Env>().use(
-    path,
-    boardLogin(login),
-    sameSiteOnly(),
-    bodyLimit({ maxSize: bodyLimitBytes }),
-    async (c) => {
+  return new Hono<Env>()
+    .get(`${boardPath}/`, (c) => c.redirect(boardPath, 308))
+    .use(path, boardLogin(login), sameSiteOnly(), bodyLimit({ maxSize: bodyLimitBytes }), async (c) => {
       const board = personOf(c).role === "auditor" ? readOnly : full;
       const response = await board.fetch(c.req.raw, c.env);
       c.header("Content-Security-Policy", boardPolicy);
       return c.newResponse(response.body, response);
-    },
-  );
+    });
 }
