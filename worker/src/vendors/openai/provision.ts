@@ -78,7 +78,8 @@ export async function requireProject(client: OpenAiClient, projectId: string): P
 export async function archiveAndConfirm(client: OpenAiClient, projectId: string): Promise<void> {
   const before = await requireProject(client, projectId);
   if (before.status === "archived") return;
-  await client.archiveProject(projectId);
+  // Another key's end may archive it in between.
+  await unlessArchived(client, projectId, () => client.archiveProject(projectId));
   const after = await requireProject(client, projectId);
   if (after.status !== "archived") throw new WaitForVendor(1_000, "OpenAI is archiving the project");
 }
