@@ -138,6 +138,7 @@ describe("the end of a key whose account is new", () => {
     const { vendorRef } = await world.provisioned();
     const job = world.job();
     refuse(world, { path: ":disable$" }, { status: 404, code: "NOT_FOUND" });
+    refuse(world, { method: "GET", path: account }, { status: 404, code: "NOT_FOUND" });
     await expect(job.once("revoke-last", vendorRef)).rejects.toBeInstanceOf(WaitForVendor);
     expect(world.google.liveKeys()).toHaveLength(1);
     await job.once("revoke-last", vendorRef);
