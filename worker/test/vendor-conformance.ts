@@ -49,6 +49,8 @@ async function play(candidate: Candidate, operation: Operation, act: (scene: Sce
       const state = first ? await job.run(world.vendor.rotate, stateOf(first)) : await job.run(world.vendor.provision);
       standing.push(job.hold(state));
     }
+    // Ends are whole seconds: without this a rotation would sometimes have a later one to set, and sometimes not.
+    if (standing.length > 0) await world.pass(1_000);
     const first = standing[0];
     const scene = { world, job: world.job(), steps: operation.steps(world), standing };
     const held = await act({ ...scene, initial: first ? stateOf(first) : {} });
