@@ -95,7 +95,7 @@ export function createApp(deps: ApiDeps): OpenAPIHono<Env> {
 
   for (const path of ["/auth/login", "/auth/session", "/auth/links/*", "/claims/*"])
     app.use(`${api}${path}`, knownQuery(describe), readBody());
-  app.route(api, loginRoutes(signIn, issuers));
+  app.route(api, loginRoutes(deps, signIn, issuers));
   app.route(api, linkRoutes(deps));
   app.route(api, claimRoutes(deps));
   app.use(`${api}/*`, authenticate(deps, tokens, sessions), authorize(deps), knownQuery(describe));

@@ -1,3 +1,6 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startApi } from "../src/start-api.ts";
@@ -288,6 +291,34 @@ describe("a removal", () => {
     expect(await statusAs(user)).toBe(401);
     expect((await login(user.email)).status).toBe(200);
   });
+});
+
+test("whoever runs KeyGate makes a link for an owner whom nobody else can help", async () => {
+  const user = await api.addUser("owner");
+  const main = join(import.meta.dirname, "../src/tools/user-link.ts");
+  const env = {
+    PATH: process.env.PATH,
+    DATABASE_URL: api.config.databaseUrl,
+    SECRET_KEY: api.config.secretKey.reveal(),
+    ENCRYPTION_KEY: api.config.encryptionKeys.map((key) => key.reveal()).join(","),
+    PUBLIC_URL: "https://keygate.acme.test",
+  };
+  const run = (...args: string[]) => promisify(execFile)(process.execPath, [main, ...args], { env });
+  const { stdout } = await run(user.email.toUpperCase(), "--hours", "1");
+  expect(stdout).toMatch(/^https:\/\/keygate\.acme\.test\/welcome#[0-9a-f]{64}\n$/);
+  expect((await use(tokenOf(stdout.trim()))).status).toBe(200);
+  expect((await login(user.email)).status).toBe(200);
+  expect((await use(tokenOf(stdout.trim()))).status).toBe(410);
+  const late = await run(user.email);
+  await sql`update user_links set expires_at = now() where user_id = ${user.id}`.execute(api.deps.db);
+  expect((await use(tokenOf(late.stdout.trim()))).status).toBe(410);
+  const rows = await auditOf(user.id);
+  expect(rows).toContainEqual(expect.objectContaining({ action: "user.create_link", actor: "system:user-link" }));
+  await expect(run("nobody@keygate.test")).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("No user"),
+  });
+  await expect(run(user.email, "--hours", "1000")).rejects.toMatchObject({ code: 2 });
 });
 
 test("an auditor changes their own password, and nobody's by a wrong one", async () => {

@@ -144,6 +144,30 @@ describe("the host name", () => {
   });
 });
 
+test("a copy of the session's cookie is worth nothing once its owner signed out; other sessions go on", async () => {
+  const user = await api.addUser("admin");
+  const cookie = cookieOf((await signIn(user.email, user.password)).headers, "__Host-keygate");
+  const other = cookieOf((await signIn(user.email, user.password)).headers, "__Host-keygate");
+  const me = (of = cookie) => api.call("GET", "/auth/me", { token: null, headers: { cookie: of } });
+  const { body: bearer } = await api.call("POST", "/auth/login", {
+    token: null,
+    body: { email: user.email, password: user.password },
+  });
+  expect((await me()).status).toBe(200);
+  const foreign = await api.call("DELETE", "/auth/session", { token: null, headers: { cookie } });
+  expect(foreign.status).toBe(403);
+  expect((await me()).status).toBe(200);
+  const out = await api.call("DELETE", "/auth/session", { token: null, headers: { cookie, ...dashboard } });
+  expect(out.headers.getSetCookie()[0]).toMatch(/^__Host-keygate=; Max-Age=0; Path=\/;/);
+  expect((await me()).status).toBe(401);
+  expect((await api.call("GET", "~/queues/api/queues", { token: null, headers: { cookie } })).status).toBe(401);
+  expect((await me(other)).status).toBe(200);
+  expect((await api.call("GET", "/auth/me", { token: bearer.access_token })).status).toBe(200);
+  await api.call("DELETE", "/auth/session", { token: null, headers: { cookie, ...dashboard } });
+  const { body } = await api.call("GET", `/audit?resource_id=${user.id}&action=auth.logout`);
+  expect(body).toHaveLength(1);
+});
+
 test("whoever is signed in to the dashboard is not asked again by the queue board, until the session ends", async () => {
   const user = await api.addUser("auditor");
   const cookie = cookieOf((await signIn(user.email, user.password)).headers, "__Host-keygate");

@@ -1,4 +1,4 @@
-import { hkdfSync } from "node:crypto";
+import { hkdfSync, randomUUID } from "node:crypto";
 import { UserId } from "@keygate/shared/contracts/ids";
 import type { UserRow } from "@keygate/shared/db/users";
 import type { Secret } from "@keygate/shared/secret";
@@ -39,14 +39,18 @@ export function accessTokens(options: {
   return {
     issue(user) {
       const issuedAt = Math.floor(clock().getTime() / 1000);
-      return new SignJWT({ token_version: user.token_version })
-        .setProtectedHeader({ alg: "HS256", typ: "JWT" })
-        .setIssuer(issuer)
-        .setAudience(audience)
-        .setSubject(user.id)
-        .setIssuedAt(issuedAt)
-        .setExpirationTime(issuedAt + ttlMinutes * 60)
-        .sign(key);
+      return (
+        new SignJWT({ token_version: user.token_version })
+          .setProtectedHeader({ alg: "HS256", typ: "JWT" })
+          .setIssuer(issuer)
+          .setAudience(audience)
+          .setSubject(user.id)
+          // Two sign-ins of one second are two sessions: ending one leaves the other.
+          .setJti(randomUUID())
+          .setIssuedAt(issuedAt)
+          .setExpirationTime(issuedAt + ttlMinutes * 60)
+          .sign(key)
+      );
     },
     async verify(token) {
       const known = proven.get(token);

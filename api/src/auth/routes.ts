@@ -18,8 +18,9 @@ import type { Env } from "../env.ts";
 import { bearer, jsonAnswer, jsonBody, newApp, personOf, problemResponses } from "../route.ts";
 import type { AccessTokens } from "./access-tokens.ts";
 import { changePassword } from "./change-password.ts";
-import { deviceToken, endSession, isOurDashboard, rememberDevice, startSession } from "./session.ts";
+import { deviceToken, endSession, isOurDashboard, rememberDevice, sessionToken, startSession } from "./session.ts";
 import type { SignIn } from "./sign-in.ts";
+import { signOut } from "./sign-out.ts";
 
 const tags = ["Sign-in"];
 
@@ -47,7 +48,10 @@ const closeSession = createRoute({
   path: "/auth/session",
   tags,
   summary: "Sign out of the dashboard",
-  responses: { 200: jsonAnswer(SignedOut, "The cookie is gone"), ...problemResponses() },
+  responses: {
+    200: jsonAnswer(SignedOut, "The session is over, in every process: a copy of its cookie opens nothing"),
+    ...problemResponses(),
+  },
 });
 
 const me = createRoute({
@@ -92,7 +96,7 @@ export interface Issuers {
 }
 
 /** Signing in needs no token; mounted in front of the authentication. */
-export function loginRoutes(signIn: SignIn, { tokens, sessions, devices }: Issuers): OpenAPIHono<Env> {
+export function loginRoutes(deps: ApiDeps, signIn: SignIn, { tokens, sessions, devices }: Issuers): OpenAPIHono<Env> {
   const refuseOthers = (isOurs: boolean) => {
     // Nobody is signed in, or out, by a page that is not ours.
     if (!isOurs)
@@ -113,8 +117,9 @@ export function loginRoutes(signIn: SignIn, { tokens, sessions, devices }: Issue
       rememberDevice(c, await devices.issue(user));
       return c.json(meOf(user), 200);
     })
-    .openapi(closeSession, (c) => {
+    .openapi(closeSession, async (c) => {
       refuseOthers(isOurDashboard(c));
+      await signOut(deps, sessions, { token: sessionToken(c), address: c.var.address });
       endSession(c);
       return c.json({ status: "signed_out" as const }, 200);
     });

@@ -8,6 +8,7 @@ import { Secret } from "@keygate/shared/secret";
 import type { Context, MiddlewareHandler } from "hono";
 import type { AccessTokens } from "../auth/access-tokens.ts";
 import { isOurDashboard, sessionToken } from "../auth/session.ts";
+import { hasSignedOut } from "../auth/sign-out.ts";
 import type { ApiDeps } from "../deps.ts";
 import type { Env } from "../env.ts";
 import type { Principal } from "../principal.ts";
@@ -66,7 +67,8 @@ export function authenticate(deps: ApiDeps, tokens: AccessTokens, sessions: Acce
   const byCookie = async (c: Context<Env>): Promise<Principal | null> => {
     const token = sessionToken(c);
     const mayChange = c.req.method === "GET" || c.req.method === "HEAD" || isOurDashboard(c);
-    const principal = token && mayChange ? await byAccessToken(sessions, token) : null;
+    const holder = token && mayChange ? await byAccessToken(sessions, token) : null;
+    const principal = holder && token && !(await hasSignedOut(deps, token)) ? holder : null;
     if (principal || isClaim(c)) return principal;
     if (token && !mayChange) {
       throw new KeyGateError("auth.forbidden", { detail: "The request did not come from KeyGate's own page." });

@@ -6,6 +6,7 @@ import { getCookie, setCookie } from "hono/cookie";
 import type { AccessTokens } from "../auth/access-tokens.ts";
 import { sessionToken } from "../auth/session.ts";
 import type { SignIn } from "../auth/sign-in.ts";
+import { hasSignedOut } from "../auth/sign-out.ts";
 import type { ApiDeps } from "../deps.ts";
 import type { Env } from "../env.ts";
 
@@ -33,9 +34,12 @@ const speaksTls = ({ config }: ApiDeps) => config.http.publicUrl?.startsWith("ht
 
 async function userOfCookie(c: Context<Env>, { deps, tokens, sessions }: BoardLogin): Promise<UserRow | null> {
   const own = speaksTls(deps) ? getCookie(c, cookieName, "host") : getCookie(c, cookieName);
-  const claims = (await tokens.verify(own ?? "")) ?? (await sessions.verify(sessionToken(c) ?? ""));
+  const byBasic = await tokens.verify(own ?? "");
+  const session = byBasic ? undefined : sessionToken(c);
+  const claims = byBasic ?? (session ? await sessions.verify(session) : null);
   const user = claims && (await userRows(deps.db).find(claims.userId));
-  return user?.is_active && user.token_version === claims?.tokenVersion ? user : null;
+  if (!user?.is_active || user.token_version !== claims?.tokenVersion) return null;
+  return session && (await hasSignedOut(deps, session)) ? null : user;
 }
 
 async function userOfBasic(c: Context<Env>, { deps, signIn, tokens }: BoardLogin): Promise<UserRow | null> {

@@ -18,6 +18,10 @@ export interface NewLink {
   row: UserLinkRow;
 }
 
+/** The page behind a link. The token stands behind the #: it reaches no server before the page sends it in a body. */
+export const welcomeLink = (publicUrl: string | null, token: Secret): string =>
+  `${publicUrl ?? ""}/welcome#${token.reveal()}`;
+
 async function makeLink(
   tx: Tx,
   by: Actor,

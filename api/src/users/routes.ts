@@ -21,7 +21,7 @@ import type { ApiDeps } from "../deps.ts";
 import type { Env } from "../env.ts";
 import { bearer, jsonAnswer, jsonBody, newApp, pageLink, problemResponses, requireRole } from "../route.ts";
 import { findUser, removeUser, setUserRole } from "./change-user.ts";
-import { createUserLink, inviteUser, type NewLink } from "./invite-user.ts";
+import { createUserLink, inviteUser, type NewLink, welcomeLink } from "./invite-user.ts";
 import { inspectLink, useLink } from "./use-link.ts";
 import { userView } from "./view.ts";
 
@@ -124,12 +124,10 @@ export function linkRoutes(deps: ApiDeps): OpenAPIHono<Env> {
 
 /** Users: who may use KeyGate itself, and as what. */
 export function userRoutes(deps: ApiDeps): OpenAPIHono<Env> {
-  // Behind the #, so that it reaches no server and no log before the page sends it in a body.
-  const linkOf = (token: Secret) => `${deps.config.http.publicUrl ?? ""}/welcome#${token.reveal()}`;
   const answer = async ({ userId, token, row }: NewLink): Promise<UserLink> => ({
     user: userView(await findUser(deps.db, userId)),
     purpose: row.purpose,
-    one_time_link: linkOf(token),
+    one_time_link: welcomeLink(deps.config.http.publicUrl, token),
     expires_at: row.expires_at.toISOString(),
   });
   return newApp()

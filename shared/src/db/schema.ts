@@ -101,6 +101,7 @@ export interface Database {
     revoked_at: AtOrNull;
     revoked_by: string | null;
   };
+  ended_sessions: { token_hash: string; expires_at: At };
   login_throttles: { bucket: string; failures: number; window_ends_at: At };
   known_logins: { user_id: UserId; address: string; last_success_at: At };
   developers: {

@@ -191,8 +191,30 @@ export function userRows(db: Db | Tx) {
       await db.deleteFrom("login_throttles").where("bucket", "in", buckets).execute();
     },
 
+    /** Also the memory of sessions that would be over by themselves now. */
     async dropOldFailures(): Promise<void> {
       await db.deleteFrom("login_throttles").where("window_ends_at", "<", sql<Date>`now()`).execute();
+      await db.deleteFrom("ended_sessions").where("expires_at", "<", sql<Date>`now()`).execute();
+    },
+
+    /** Remembered for as long as the session's token could live; false when it had ended before. */
+    async endSession(tokenHash: string, minutes: number): Promise<boolean> {
+      const row = await db
+        .insertInto("ended_sessions")
+        .values({ token_hash: tokenHash, expires_at: nowPlus(minutes * 60) })
+        .onConflict((conflict) => conflict.doNothing())
+        .returning("token_hash")
+        .executeTakeFirst();
+      return row !== undefined;
+    },
+
+    async isSessionEnded(tokenHash: string): Promise<boolean> {
+      const row = await db
+        .selectFrom("ended_sessions")
+        .select("token_hash")
+        .where("token_hash", "=", tokenHash)
+        .executeTakeFirst();
+      return row !== undefined;
     },
 
     async rememberAddress(userId: UserId, address: string): Promise<void> {

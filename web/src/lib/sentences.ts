@@ -73,6 +73,7 @@ const verbs: Record<string, [requested: string, succeeded: string, failed: strin
   "developer.deactivate": ["deactivated a developer", "deactivated a developer", "could not deactivate a developer"],
   "developer.set_role": ["set a developer's role", "set a developer's role", "could not set a developer's role"],
   "auth.login": ["signed in", "signed in", "could not sign in"],
+  "auth.logout": ["signed out", "signed out", "could not sign out"],
   "auth.login_failed": ["failed to sign in", "failed to sign in", "failed to sign in"],
   "user.create": ["made the account {who}", "made the account {who}", "could not make an account"],
   "user.change_password": ["changed their password", "changed their password", "could not change their password"],
