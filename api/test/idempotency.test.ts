@@ -75,14 +75,54 @@ test("of many at once one has the effect; the others hear that it is in flight, 
 test("a request that died without a trace can be repeated when its lock has run out", async () => {
   const body = developer();
   const died = await post("died", body);
-  // As if the process had ended right after taking the key: no answer was kept.
+  // As if the process had ended right after taking the key: no developer, no answer.
+  await sql`delete from developers where id = ${died.body.id}`.execute(api.deps.db);
   await sql`update idempotency_keys set response = null, locked_until = now() + interval '1 minute'
     where key = 'died'`.execute(api.deps.db);
   expect((await post("died", body)).status).toBe(409);
   await sql`update idempotency_keys set locked_until = now() where key = 'died'`.execute(api.deps.db);
   const again = await post("died", body);
-  expect(again.body).toMatchObject({ code: "developer.email_taken" });
-  expect(died.status).toBe(200);
+  expect(again.status).toBe(200);
+  expect(again.body.id).not.toBe(died.body.id);
+});
+
+test("what was made is answered for once more, whenever the process died or did not hear of its own commit", async () => {
+  const { body: workspace } = await api.call("POST", "/workspaces", { body: { name: "Lost" } });
+  const { body: member } = await api.call("POST", "/developers", { body: developer() });
+  const scopes = ["read"];
+  const posts: [path: string, body: unknown, once?: string][] = [
+    ["/developers", developer()],
+    ["/members/invite", developer()],
+    ["/workspaces", { name: "Found" }],
+    [`/workspaces/${workspace.id}/members`, { developer_id: member.id }],
+    ["/users/invite", { email: "lost@acme.test", role: "admin" }, "one_time_link"],
+    ["/tokens", { name: "lost", scopes, expires_in_days: 1 }, "token"],
+  ];
+  // No answer can be kept later than with what it answers for, which is where the audit row is.
+  await sql`create function lose_answer() returns trigger language plpgsql as $$ begin
+    if exists (select from audit_events where xmin = pg_current_xact_id()::xid) then return new; end if;
+    raise 'lost'; end $$`.execute(api.deps.db);
+  await sql`create trigger lose_answer before update of response on idempotency_keys
+    for each row execute function lose_answer()`.execute(api.deps.db);
+  try {
+    for (const [path, body, once] of posts) {
+      const first = await post(`lost ${path}`, body, path);
+      expect(first.status, path).toBe(200);
+      const before = await api.countRows();
+      const again = await post(`lost ${path}`, body, path);
+      expect(again.status, path).toBe(200);
+      expect(again.body, path).toEqual({ ...first.body, ...(once ? { [once]: null } : {}) });
+      expect(again.headers.get("idempotency-replayed")).toBe("true");
+      expect(await api.countRows()).toEqual(before);
+    }
+    await idempotencyRows(api.deps.db).release(api.owner.id, "lost /developers");
+    expect((await post("lost /developers", posts[0]?.[1])).status).toBe(200);
+  } finally {
+    await sql`drop trigger lose_answer on idempotency_keys`.execute(api.deps.db);
+  }
+  const kept = await sql<{ text: string }>`select response::text as text from idempotency_keys
+    where key like 'lost %'`.execute(api.deps.db);
+  expect(kept.rows.map(({ text }) => text).join()).not.toMatch(/kg_[0-9a-f]{8}|welcome#/);
 });
 
 test("a failure of ours keeps nothing, so the same key may try again", async () => {

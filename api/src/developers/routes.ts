@@ -13,6 +13,7 @@ import { z } from "zod";
 import type { ApiDeps } from "../deps.ts";
 import type { Env } from "../env.ts";
 import { callerOf } from "../keys/ask-for-key.ts";
+import { keepAnswer } from "../middleware/idempotency.ts";
 import { bearer, jobLocation, jsonAnswer, jsonBody, newApp, pageLink, problemResponses } from "../route.ts";
 import { changeDeveloper, findDeveloper, setDeveloperRole } from "./change-developer.ts";
 import { createDeveloper } from "./create-developer.ts";
@@ -84,7 +85,8 @@ const deactivate = createRoute({
 export function developerRoutes(deps: ApiDeps): OpenAPIHono<Env> {
   return newApp()
     .openapi(create, async (c) => {
-      const developer = await createDeveloper(deps, c.var.actor, c.req.valid("json"));
+      const keep = keepAnswer(c, developerView);
+      const developer = await createDeveloper(deps, c.var.actor, c.req.valid("json"), keep);
       return c.json(developerView(developer), 200);
     })
     .openapi(list, async (c) => {

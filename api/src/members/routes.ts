@@ -11,6 +11,7 @@ import { deactivateDeveloper } from "../developers/deactivate-developer.ts";
 import { developerView } from "../developers/view.ts";
 import type { Env } from "../env.ts";
 import { callerOf } from "../keys/ask-for-key.ts";
+import { keepAnswer } from "../middleware/idempotency.ts";
 import { bearer, jobLocation, jsonAnswer, jsonBody, newApp, pageLink, problemResponses } from "../route.ts";
 
 const common = { tags: ["Members"], security: bearer };
@@ -83,7 +84,8 @@ export function memberRoutes(deps: ApiDeps): OpenAPIHono<Env> {
       return c.json(items.map(memberView), 200);
     })
     .openapi(invite, async (c) => {
-      const developer = await createDeveloper(deps, c.var.actor, c.req.valid("json"));
+      const keep = keepAnswer(c, memberView);
+      const developer = await createDeveloper(deps, c.var.actor, c.req.valid("json"), keep);
       return c.json(memberView(developer), 200);
     })
     .openapi(setRole, async (c) => {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Actor } from "@keygate/shared/db/audit";
+import type { Tx } from "@keygate/shared/db/client";
 import { idempotencyRows, type StoredResponse } from "@keygate/shared/db/idempotency";
 import { KeyGateError } from "@keygate/shared/errors";
 import type { Context, MiddlewareHandler } from "hono";
@@ -40,6 +41,23 @@ async function storable(response: Response): Promise<StoredResponse> {
   return { status: response.status, headers: Object.fromEntries(headers), body };
 }
 
+/** Keeps the answer in the transaction that has the effect. */
+export type KeepAnswer<T> = (tx: Tx, result: T) => Promise<void>;
+
+/**
+ * For a verb whose effect happens once: a repeat gets the first answer, also when this process ends between its commit
+ * and its answer, or does not hear that it committed.
+ */
+export function keepAnswer<T>(c: Context<Env>, viewOf: (result: T, tx: Tx) => unknown): KeepAnswer<T> {
+  return async (tx, result) => {
+    const { idempotency } = c.var;
+    if (!idempotency) return;
+    const body = withoutSecrets(JSON.stringify(await viewOf(result, tx)));
+    const headers = { "content-type": "application/json" };
+    await idempotencyRows(tx).finish(idempotency.actor, idempotency.key, { status: 200, headers, body });
+  };
+}
+
 /** What may be otherwise a moment later: a repeat with the same key must be able to see that. */
 const isPassing = (status: number) => status >= 500 || [401, 409, 429].includes(status);
 
@@ -55,7 +73,8 @@ async function hashOf(c: Context<Env>): Promise<string> {
 
 /**
  * `Idempotency-Key` on POST: the same key and body within 24 h has one effect. A request that made a job answers for
- * that job as it is now (`existingJobId`); any other gets its first answer again. Runs behind `readBody`.
+ * that job as it is now (`existingJobId`); any other gets its first answer again, which those that make something keep
+ * with what they make (`keepAnswer`). Runs behind `readBody`.
  */
 export function idempotency(deps: ApiDeps): MiddlewareHandler<Env> {
   const rows = idempotencyRows(deps.db);

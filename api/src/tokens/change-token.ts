@@ -8,6 +8,7 @@ import type { UserRow } from "@keygate/shared/db/users";
 import { KeyGateError } from "@keygate/shared/errors";
 import type { Secret } from "@keygate/shared/secret";
 import type { z } from "zod";
+import type { KeepAnswer } from "../middleware/idempotency.ts";
 
 const hintOfToken = (token: Secret) => `${serviceTokenPrefix}...${token.reveal().slice(-4)}`;
 
@@ -15,6 +16,12 @@ const nameTaken = () =>
   new KeyGateError("token.name_taken", {
     errors: [{ field: "name", message: "Another service token has this name; revoke it first" }],
   });
+
+/** A token that was just made: the only time that it is known. */
+export interface NewToken {
+  token: Secret;
+  row: ServiceTokenRow;
+}
 
 /** A service token by id. @throws token.not_found */
 export async function findServiceToken(db: Db, id: ServiceTokenId): Promise<ServiceTokenRow> {
@@ -32,7 +39,8 @@ export async function createServiceToken(
   deps: { db: Db },
   { actor, user }: { actor: Actor; user: UserRow },
   { name, scopes, expires_in_days: days }: z.output<typeof CreateServiceToken>,
-): Promise<{ token: Secret; row: ServiceTokenRow }> {
+  keep: KeepAnswer<NewToken>,
+): Promise<NewToken> {
   const token = newRandomToken(serviceTokenPrefix);
   const made = deps.db.transaction().execute(async (tx) => {
     const tokens = serviceTokenRows(tx);
@@ -52,6 +60,7 @@ export async function createServiceToken(
       resourceId: row.id,
       details: { outcome: "succeeded", name, scopes, hint: row.hint, expires_at: row.expires_at.toISOString() },
     });
+    await keep(tx, { token, row });
     return { token, row };
   });
   return made.catch((error: unknown) => {

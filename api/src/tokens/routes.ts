@@ -11,8 +11,9 @@ import { type ServiceTokenRow, serviceTokenRows } from "@keygate/shared/db/servi
 import { z } from "zod";
 import type { ApiDeps } from "../deps.ts";
 import type { Env } from "../env.ts";
+import { keepAnswer } from "../middleware/idempotency.ts";
 import { bearer, jsonAnswer, jsonBody, newApp, pageLink, personOf, problemResponses } from "../route.ts";
-import { createServiceToken, findServiceToken, revokeServiceToken } from "./change-token.ts";
+import { createServiceToken, findServiceToken, type NewToken, revokeServiceToken } from "./change-token.ts";
 
 const common = { tags: ["Service tokens"], security: bearer };
 const params = z.strictObject({ id: ServiceTokenId });
@@ -71,6 +72,8 @@ const tokenView = (row: ServiceTokenRow): ServiceTokenView => ({
   revoked_by: row.revoked_by,
 });
 
+const newTokenView = ({ token, row }: NewToken) => ({ ...tokenView(row), token: token.reveal() });
+
 /** Service tokens: what programs sign in with. */
 export function tokenRoutes(deps: ApiDeps): OpenAPIHono<Env> {
   return newApp()
@@ -81,8 +84,8 @@ export function tokenRoutes(deps: ApiDeps): OpenAPIHono<Env> {
     })
     .openapi(create, async (c) => {
       const by = { actor: c.var.actor, user: personOf(c) };
-      const { token, row } = await createServiceToken(deps, by, c.req.valid("json"));
-      return c.json({ ...tokenView(row), token: token.reveal() }, 200);
+      const made = await createServiceToken(deps, by, c.req.valid("json"), keepAnswer(c, newTokenView));
+      return c.json(newTokenView(made), 200);
     })
     .openapi(read, async (c) => c.json(tokenView(await findServiceToken(deps.db, c.req.valid("param").id)), 200))
     .openapi(revoke, async (c) => {

@@ -10,6 +10,7 @@ import { userRows } from "@keygate/shared/db/users";
 import { KeyGateError } from "@keygate/shared/errors";
 import { Secret } from "@keygate/shared/secret";
 import type { z } from "zod";
+import type { KeepAnswer } from "../middleware/idempotency.ts";
 
 /** A link that was just made: the only time that its token is known. */
 export interface NewLink {
@@ -45,6 +46,7 @@ export async function inviteUser(
   deps: { db: Db },
   by: Actor,
   { email, role, expires_in_hours: hours }: z.output<typeof InviteUser>,
+  keep: KeepAnswer<NewLink>,
 ): Promise<NewLink> {
   const passwordHash = await nobodysPassword();
   const taken = () =>
@@ -64,6 +66,7 @@ export async function inviteUser(
       resourceId: row.id,
       details: { outcome: "succeeded", email, role, link_expires_at: link.row.expires_at.toISOString() },
     });
+    await keep(tx, link);
     return link;
   });
 }

@@ -14,11 +14,13 @@ import {
   UserListQuery,
   UserView,
 } from "@keygate/shared/contracts/users";
+import type { Db, Tx } from "@keygate/shared/db/client";
 import { userRows } from "@keygate/shared/db/users";
 import { Secret } from "@keygate/shared/secret";
 import { z } from "zod";
 import type { ApiDeps } from "../deps.ts";
 import type { Env } from "../env.ts";
+import { keepAnswer } from "../middleware/idempotency.ts";
 import { bearer, jsonAnswer, jsonBody, newApp, pageLink, problemResponses, requireRole } from "../route.ts";
 import { findUser, removeUser, setUserRole } from "./change-user.ts";
 import { createUserLink, inviteUser, type NewLink, welcomeLink } from "./invite-user.ts";
@@ -124,8 +126,8 @@ export function linkRoutes(deps: ApiDeps): OpenAPIHono<Env> {
 
 /** Users: who may use KeyGate itself, and as what. */
 export function userRoutes(deps: ApiDeps): OpenAPIHono<Env> {
-  const answer = async ({ userId, token, row }: NewLink): Promise<UserLink> => ({
-    user: userView(await findUser(deps.db, userId)),
+  const linkView = async ({ userId, token, row }: NewLink, db: Db | Tx): Promise<UserLink> => ({
+    user: userView(await findUser(db, userId)),
     purpose: row.purpose,
     one_time_link: welcomeLink(deps.config.http.publicUrl, token),
     expires_at: row.expires_at.toISOString(),
@@ -137,11 +139,14 @@ export function userRoutes(deps: ApiDeps): OpenAPIHono<Env> {
       return c.json(items.map(userView), 200);
     })
     .openapi(read, async (c) => c.json(userView(await findUser(deps.db, c.req.valid("param").id)), 200))
-    .openapi(invite, async (c) => c.json(await answer(await inviteUser(deps, c.var.actor, c.req.valid("json"))), 200))
+    .openapi(invite, async (c) => {
+      const link = await inviteUser(deps, c.var.actor, c.req.valid("json"), keepAnswer(c, linkView));
+      return c.json(await linkView(link, deps.db), 200);
+    })
     .openapi(createLink, async (c) => {
       const { id: userId } = c.req.valid("param");
       const { expires_in_hours: hours } = c.req.valid("json");
-      return c.json(await answer(await createUserLink(deps, c.var.actor, { userId, hours })), 200);
+      return c.json(await linkView(await createUserLink(deps, c.var.actor, { userId, hours }), deps.db), 200);
     })
     .openapi(setRole, async (c) => {
       const { id } = c.req.valid("param");

@@ -6,6 +6,7 @@ import { developerRows } from "@keygate/shared/db/developers";
 import { workspaceRows } from "@keygate/shared/db/workspaces";
 import { KeyGateError, must } from "@keygate/shared/errors";
 import type { z } from "zod";
+import type { KeepAnswer } from "../middleware/idempotency.ts";
 import { findWorkspace, lockOpenWorkspace } from "./change-workspace.ts";
 
 type Role = z.infer<typeof WorkspaceRole>;
@@ -49,6 +50,7 @@ export async function addMember(
   by: Actor,
   id: WorkspaceId,
   { developer_id, role }: z.output<typeof AddWorkspaceMember>,
+  keep: KeepAnswer<MemberView>,
 ): Promise<MemberView> {
   return deps.db.transaction().execute(async (tx) => {
     await lockOpenWorkspace(tx, id);
@@ -59,7 +61,9 @@ export async function addMember(
       throw new KeyGateError("workspace.member_exists");
     }
     await audit(tx, by, "workspace.add_member", id, { developer_id, role });
-    return findMember(tx, id, developer_id);
+    const member = await findMember(tx, id, developer_id);
+    await keep(tx, member);
+    return member;
   });
 }
 

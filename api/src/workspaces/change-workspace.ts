@@ -6,6 +6,7 @@ import { type WorkspaceRow, type WorkspaceValues, workspaceRows } from "@keygate
 import { KeyGateError, must } from "@keygate/shared/errors";
 import { dollarsToMicros, microsToDollars } from "@keygate/shared/money";
 import type { z } from "zod";
+import type { KeepAnswer } from "../middleware/idempotency.ts";
 
 const nameTaken = () =>
   new KeyGateError("workspace.name_taken", {
@@ -32,6 +33,7 @@ export async function createWorkspace(
   deps: { db: Db },
   by: Actor,
   input: z.output<typeof CreateWorkspace>,
+  keep: KeepAnswer<WorkspaceRow>,
 ): Promise<WorkspaceRow> {
   const { spend_limit, ...rest } = input;
   return deps.db.transaction().execute(async (tx) => {
@@ -45,7 +47,9 @@ export async function createWorkspace(
       resourceId: id,
       details: { outcome: "succeeded", ...input },
     });
-    return must(await workspaceRows(tx).find(id), "the workspace just made");
+    const workspace = must(await workspaceRows(tx).find(id), "the workspace just made");
+    await keep(tx, workspace);
+    return workspace;
   });
 }
 

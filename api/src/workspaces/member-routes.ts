@@ -4,6 +4,7 @@ import { AddWorkspaceMember, SetWorkspaceRole, WorkspaceMemberView } from "@keyg
 import { z } from "zod";
 import type { ApiDeps } from "../deps.ts";
 import type { Env } from "../env.ts";
+import { keepAnswer } from "../middleware/idempotency.ts";
 import { bearer, jsonAnswer, jsonBody, newApp, problemResponses } from "../route.ts";
 import { addMember, listMembers, removeMember, setMemberRole } from "./change-members.ts";
 
@@ -55,7 +56,8 @@ export function workspaceMemberRoutes(deps: ApiDeps): OpenAPIHono<Env> {
   return newApp()
     .openapi(list, async (c) => c.json(await listMembers(deps.db, c.req.valid("param").id), 200))
     .openapi(add, async (c) => {
-      const member = await addMember(deps, c.var.actor, c.req.valid("param").id, c.req.valid("json"));
+      const keep = keepAnswer(c, (member: z.infer<typeof WorkspaceMemberView>) => member);
+      const member = await addMember(deps, c.var.actor, c.req.valid("param").id, c.req.valid("json"), keep);
       return c.json(member, 200);
     })
     .openapi(setRole, async (c) => {

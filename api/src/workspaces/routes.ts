@@ -10,6 +10,7 @@ import { workspaceRows } from "@keygate/shared/db/workspaces";
 import { z } from "zod";
 import type { ApiDeps } from "../deps.ts";
 import type { Env } from "../env.ts";
+import { keepAnswer } from "../middleware/idempotency.ts";
 import { bearer, jsonAnswer, jsonBody, newApp, pageLink, problemResponses } from "../route.ts";
 import { archiveWorkspace, changeWorkspace, createWorkspace, findWorkspace } from "./change-workspace.ts";
 import { workspaceView } from "./view.ts";
@@ -70,7 +71,7 @@ export function workspaceRoutes(deps: ApiDeps): OpenAPIHono<Env> {
       return c.json(items.map(workspaceView), 200);
     })
     .openapi(create, async (c) => {
-      const workspace = await createWorkspace(deps, c.var.actor, c.req.valid("json"));
+      const workspace = await createWorkspace(deps, c.var.actor, c.req.valid("json"), keepAnswer(c, workspaceView));
       return c.json(workspaceView(workspace), 200);
     })
     .openapi(read, async (c) => {

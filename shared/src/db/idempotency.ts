@@ -75,22 +75,23 @@ export function idempotencyRows(db: Db | Tx) {
     },
 
     /** Keeps the answer (without secrets) and lets others in. */
-    async finish(actor: string, key: string, response: StoredResponse | null): Promise<void> {
+    async finish(actor: string, key: string, response: StoredResponse): Promise<void> {
       await db
         .updateTable("idempotency_keys")
-        .set({ response: response ? json(response) : null, locked_until: sql<Date>`now()` })
+        .set({ response: json(response), locked_until: sql<Date>`now()` })
         .where("actor", "=", actor)
         .where("key", "=", key)
         .execute();
     },
 
-    /** Nothing came of the request: the key may be used again. */
+    /** Nothing came of the request, unless its transaction says otherwise: the key may be used again. */
     async release(actor: string, key: string): Promise<void> {
       await db
         .deleteFrom("idempotency_keys")
         .where("actor", "=", actor)
         .where("key", "=", key)
         .where("job_id", "is", null)
+        .where("response", "is", null)
         .execute();
       await db
         .updateTable("idempotency_keys")
