@@ -226,6 +226,10 @@ describe("an Anthropic key, asked for, made by hand, given and ended through the
   it.each([
     ["cancelled", (one: Waiting) => api.call("POST", `/jobs/${one.jobId}/cancel`, { body: {} })],
     ["revoked", (one: Waiting) => api.call("POST", `/keys/${one.keyId}/revoke`, { body: {} })],
+    [
+      "deactivated",
+      async (one: Waiting) => api.call("DELETE", `/developers/${(await keyOf(one.keyId)).developer_id}`, { body: {} }),
+    ],
     ["out of time", (one: Waiting) => sql`update jobs set run_at = now() where id = ${one.jobId}`.execute(api.deps.db)],
   ])("undoes everything when the waiting is %s, keys that were made by then included", async (how, end) => {
     const waiting = await ask();
@@ -235,7 +239,13 @@ describe("an Anthropic key, asked for, made by hand, given and ended through the
     await end(waiting);
     const job = await untilJob(waiting.jobId, "cancelled", "failed", "succeeded", "needs_attention");
     expect(job).toMatchObject({ status: "cancelled", error: { code: "job.cancelled" } });
-    expect(job.error.detail).toMatch(how === "out of time" ? /in time/ : /asked for the job to stop/);
+    const why: Record<string, string> = {
+      cancelled: "Somebody asked for the job to stop.",
+      revoked: "Stopped before there was a key: revoked on request.",
+      deactivated: "Stopped before there was a key: the developer was deactivated.",
+      "out of time": "Nobody gave the job what it waited for in time.",
+    };
+    expect(job.error.detail).toBe(why[how]);
     expect((await keyOf(waiting.keyId)).status).toBe("failed");
     expect(keyAtVendor(made.id)?.live).toBe(false);
     expect(isOpen(waiting)).toBe(false);

@@ -60,7 +60,12 @@ export async function requestRevocations(
   for (const job of joined) if (parentId) await jobs.joinBatch(job.id, parentId);
 
   const stopped: JobRow[] = [];
-  for (const key of keys.filter((candidate) => candidate.status === "pending")) {
+  const unmade = keys.filter((candidate) => candidate.status === "pending");
+  await keyRows(tx).noteWhyStopped(
+    unmade.map((key) => key.id),
+    reason,
+  );
+  for (const key of unmade) {
     const maker = await jobs.findMaker(key.id);
     if (!maker) continue;
     stopped.push((await jobs.requestCancel(maker.id)) ?? maker);
@@ -79,7 +84,7 @@ export async function requestRevocations(
   );
   await writeAudit(
     tx,
-    [...marked, ...keys.filter((key) => key.status === "pending")].map((key) => ({
+    [...marked, ...unmade].map((key) => ({
       action: actionOf[ending],
       actor,
       resourceType: "key",

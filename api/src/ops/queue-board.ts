@@ -9,7 +9,7 @@ import type { Env } from "../env.ts";
 import { type BoardLogin, boardLogin, sameSiteOnly } from "../middleware/board-login.ts";
 import { bodyLimitBytes } from "../middleware/body.ts";
 import { contentSecurityPolicy } from "../middleware/security-headers.ts";
-import { personOf } from "../route.ts";
+import { requireRole } from "../route.ts";
 
 export const boardPath = "/queues";
 
@@ -20,25 +20,24 @@ const boardPolicy = contentSecurityPolicy({
   "img-src": "'self' data:",
 });
 
-function createBoard(queues: Queues, readOnlyMode: boolean): Hono {
+function createBoard(queues: Queues): Hono {
   const serverAdapter = new HonoAdapter(serveStatic).setBasePath(boardPath);
   createBullBoard({
-    queues: queues.boardQueues().map((queue) => new BullMQAdapter(queue, { readOnlyMode })),
+    queues: queues.boardQueues().map((queue) => new BullMQAdapter(queue)),
     serverAdapter,
     options: { uiConfig: { boardTitle: "KeyGate" } },
   });
   return new Hono().route(boardPath, serverAdapter.registerPlugin());
 }
 
-/** bull-board for admins; auditors see it and change nothing. Its entries hold the ids of jobs and nothing else. */
+/** bull-board, for admins. Its entries hold the ids of jobs and nothing else. */
 export function queueBoard(queues: Queues, login: BoardLogin): Hono<Env> {
-  const full = createBoard(queues, false);
-  const readOnly = createBoard(queues, true);
+  const board = createBoard(queues);
   const path = `${boardPath}/*`;
+  const mayEnter = [boardLogin(login), requireRole("admin"), sameSiteOnly()] as const;
   return new Hono<Env>()
     .get(`${boardPath}/`, (c) => c.redirect(boardPath, 308))
-    .use(path, boardLogin(login), sameSiteOnly(), bodyLimit({ maxSize: bodyLimitBytes }), async (c) => {
-      const board = personOf(c).role === "auditor" ? readOnly : full;
+    .use(path, ...mayEnter, bodyLimit({ maxSize: bodyLimitBytes }), async (c) => {
       const response = await board.fetch(c.req.raw, c.env);
       c.header("Content-Security-Policy", boardPolicy);
       return c.newResponse(response.body, response);

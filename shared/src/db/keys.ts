@@ -320,6 +320,17 @@ export function keyRows(db: Db | Tx) {
         .execute();
     },
 
+    /** Why the making of these keys is being stopped; the job that makes them tells it when it ends. */
+    async noteWhyStopped(ids: readonly KeyId[], reason: string): Promise<void> {
+      if (ids.length === 0) return;
+      await db
+        .updateTable("keys")
+        .set({ status_reason: reason })
+        .where("id", "in", ids)
+        .where("status", "=", "pending")
+        .execute();
+    },
+
     /** Only after a look at the vendor no longer found the key. */
     async markEnded(id: KeyId, ending: KeyEnding): Promise<KeyRow> {
       const row = await db

@@ -8,6 +8,7 @@ import { cn } from "../lib/cn.ts";
 import { setTheme, themes, useTheme } from "../lib/theme.ts";
 import { toastProblem } from "../lib/toasts.ts";
 import { navigation, shortcuts } from "./navigation.ts";
+import { QueuesLink } from "./queues-link.tsx";
 import { useShortcuts } from "./shortcuts.ts";
 import { Button } from "./ui/button.tsx";
 import { Dialog } from "./ui/dialog.tsx";
@@ -251,11 +252,7 @@ const Help = ({ isOpen, onClose }: { isOpen: boolean; onClose(): void }) => (
       <a className="underline" href="/redoc">
         reference
       </a>
-      ,{" "}
-      <a className="underline" href="/queues">
-        queues
-      </a>
-      .
+      , <QueuesLink className="underline">queues</QueuesLink>.
     </p>
   </Dialog>
 );

@@ -6,6 +6,7 @@ import { ExternalLink, ListChecks } from "lucide-react";
 import { Choice, FilterChip, Filters } from "../components/filters.tsx";
 import { JobRows } from "../components/job-rows.tsx";
 import { Page, Pager } from "../components/page.tsx";
+import { QueuesLink } from "../components/queues-link.tsx";
 import { Button, buttonClass } from "../components/ui/button.tsx";
 import { Card } from "../components/ui/card.tsx";
 import { Empty } from "../components/ui/empty.tsx";
@@ -35,9 +36,9 @@ export function JobsPage() {
       title="Jobs"
       note="What KeyGate is doing at the vendors, and has done."
       action={
-        <a className={buttonClass("ghost")} href="/queues" target="_blank" rel="noreferrer">
-          Queues, for operators <ExternalLink aria-hidden />
-        </a>
+        <QueuesLink className={buttonClass("ghost")}>
+          Queues <ExternalLink aria-hidden />
+        </QueuesLink>
       }
     >
       <Card>

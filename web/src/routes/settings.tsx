@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Fact, Facts, Page } from "../components/page.tsx";
+import { QueuesLink } from "../components/queues-link.tsx";
 import { Card, CardHead } from "../components/ui/card.tsx";
 import { Field, Select } from "../components/ui/field.tsx";
 import { Time } from "../components/ui/time.tsx";
@@ -67,9 +68,7 @@ export function SettingsPage() {
               </a>
             </Fact>
             <Fact label="Queues">
-              <a className="underline" href="/queues">
-                bull-board
-              </a>
+              <QueuesLink className="underline">bull-board</QueuesLink>
             </Fact>
           </Facts>
         </Card>

@@ -56,7 +56,7 @@ async function reopenLostDelivery(ctx: JobContext, work: SagaWork): Promise<void
 
 async function runForward(ctx: JobContext, work: SagaWork): Promise<SagaState> {
   const { deps, job, lease } = ctx;
-  if (job.cancel_requested) throw cancelled(job.error);
+  if (job.cancel_requested) throw await cancelled(ctx, work);
   const steps = stepsOf(ctx, work);
   // A successor starts from what its predecessor has at the vendor; everything else starts from nothing.
   const initial = job.kind === "rotate" ? predecessorState(work) : {};
@@ -68,7 +68,9 @@ async function runForward(ctx: JobContext, work: SagaWork): Promise<SagaState> {
       if (!step.delivers) return;
       // The write that noted the step a moment ago told it already.
       const noted = work.journal.wishes();
-      if (noted ? noted.cancel_requested : await jobRows(deps.db).cancelRequested(lease)) throw cancelled(null);
+      if (noted ? noted.cancel_requested : await jobRows(deps.db).cancelRequested(lease)) {
+        throw await cancelled(ctx, work);
+      }
     },
     onStep: (step, event, durationMs) => {
       observeStep(job.vendor, step, event, durationMs);
@@ -82,11 +84,20 @@ const predecessorState = (work: SagaWork): SagaState => {
   return resources;
 };
 
+/** Why the job is stopped: its key was revoked, nobody gave it what it waited for, or somebody stopped the job itself. */
+async function cancelled({ deps, job }: JobContext, { key: { id } }: SagaWork): Promise<KeyGateError> {
+  const key = await keyRows(deps.db).find(id);
+  return stoppedFor(key?.status_reason ?? null, job.error);
+}
+
 /** @param error what the row says: why its waiting ended, or what was wrong with some earlier try, which is no reason. */
-const cancelled = (error: JobError | null) =>
-  new KeyGateError("job.cancelled", {
-    detail: error?.code === "job.input_required" && error.detail ? error.detail : "Somebody asked for the job to stop.",
-  });
+function stoppedFor(keysReason: string | null, error: JobError | null): KeyGateError {
+  const outOfTime = error?.code === "job.input_required" ? error.detail : null;
+  const detail = keysReason
+    ? `Stopped before there was a key: ${keysReason}.`
+    : (outOfTime ?? "Somebody asked for the job to stop.");
+  return new KeyGateError("job.cancelled", { detail });
+}
 
 /** Key row first, then job row: the order in which everybody locks them. */
 async function activate(ctx: JobContext, work: SagaWork, state: SagaState): Promise<void> {
@@ -101,7 +112,7 @@ async function activate(ctx: JobContext, work: SagaWork, state: SagaState): Prom
     const locked = must(await keys.lock(work.key.id), "the key's row");
     const current = must(await jobRows(tx).lock(job.id), "the job's row");
     if (current.lease_token !== lease.token) throw new KeyGateError("job.lease_lost");
-    if (current.cancel_requested) throw cancelled(null);
+    if (current.cancel_requested) throw stoppedFor(locked.status_reason, current.error);
     if (current.sealed_to !== thumbprintOf(must(current.delivery_key, "the receiver's public key"))) {
       throw new ReceiverChanged();
     }
