@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { WaitForVendor } from "../src/saga/wait.ts";
 import type { AnthropicState } from "../src/vendors/anthropic/state.ts";
 import { digest, rotated, startWorld, statusOf } from "./anthropic-support.ts";
 
@@ -52,6 +53,25 @@ describe("rotating at Anthropic", () => {
     expect(statusOf(world, made.id)).toBe("archived");
     expect(statusOf(world, first.made.id)).toBe("active");
     expect(world.fixture.leftovers()).toHaveLength(1);
+  });
+
+  it("looks again before it says that nothing was made for it, since a new key may not be listed yet", async () => {
+    const world = await startWorld();
+    const first = await world.provisioned();
+    world.server.advanceClock(60_000);
+    world.server.mergeSettings({ list_lag_ms: 5_000 });
+    const next = world.job();
+    const waiting = await next.untilWaiting("rotate", null, first.vendorRef);
+    const made = await world.makeAskedKey(waiting);
+    // Given, and not found on the list: what the job is unsure about began before it was stopped.
+    await expect(next.run("rotate", made.secret, first.vendorRef)).rejects.toBeInstanceOf(WaitForVendor);
+    const stopped = next.undo("rotate", first.vendorRef, 10_000);
+    await expect(stopped).rejects.toMatchObject({ delayMs: expect.closeTo(10_000, -3) });
+    expect(statusOf(world, made.id)).toBe("active");
+    world.server.advanceClock(10_100);
+    await next.undo("rotate", first.vendorRef, 10_000);
+    expect(statusOf(world, made.id)).toBe("archived");
+    expect(statusOf(world, first.made.id)).toBe("active");
   });
 
   it("ends at once when the workspace is gone, instead of asking for a key that cannot be made", async () => {

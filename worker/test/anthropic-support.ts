@@ -58,7 +58,7 @@ export async function startWorld(vendorSettings: Record<string, unknown> = {}) {
       jobCreatedAt: new Date(server.now()),
       ...over,
     };
-    const journal = createMemoryJournal();
+    const journal = createMemoryJournal(() => server.now());
     const delivered: string[] = [];
     let missedAt: number | null = null;
     const contextWith = (input: string | null): SagaContext<unknown> => ({
@@ -94,8 +94,8 @@ export async function startWorld(vendorSettings: Record<string, unknown> = {}) {
       async run(name: Steps, input: string | null = null, initial: SagaState = {}): Promise<AnthropicState> {
         return runSteps(stepsOf(name), contextWith(input), initial, journal, runOptions);
       },
-      async undo(name: Steps, initial: SagaState = {}) {
-        await undoSteps(stepsOf(name), contextWith(null), initial, journal, runOptions);
+      async undo(name: Steps, initial: SagaState = {}, settleMs = 0) {
+        await undoSteps(stepsOf(name), contextWith(null), initial, journal, { settleMs });
       },
       /** Runs until it waits for a person. */
       async untilWaiting(name: Steps = "provision", input: string | null = null, initial: SagaState = {}) {

@@ -145,6 +145,27 @@ describe("undoing", () => {
     expect(world.leftovers()).toEqual([]);
   });
 
+  it("sees the account that it deleted before it broke off, also when Azure shows that late", async () => {
+    const world = await startWorld();
+    const job = world.job();
+    await job.run("provision");
+    world.arm.advanceClock(10 * 60_000);
+    world.arm.faults.add({
+      match: { method: "DELETE", path: `/accounts/${job.key.projectName}$` },
+      when: "after",
+      do: { type: "drop" },
+    });
+    await failureOf(job.undoOnce("provision"));
+    const notYet = {
+      type: "respond",
+      status: 404,
+      body: { error: { code: "ResourceNotFound", message: "not yet" } },
+    } as const;
+    world.arm.faults.add({ match: { method: "GET", path: "deletedAccounts" }, when: "before", do: notYet });
+    await job.undo("provision");
+    expect(world.leftovers()).toEqual([]);
+  });
+
   it.each([
     ["after the creation was answered", null],
     ["after its answer was lost", { when: "after", do: { type: "drop" } }],

@@ -25,6 +25,7 @@ export type World = Awaited<ReturnType<typeof startWorld>>;
 export type Job = ReturnType<World["job"]>;
 
 const timeoutMs = 2_000;
+const settleMs = 60_000;
 const triesMax = 400;
 
 const stepsOf = (saga: Saga) => {
@@ -43,7 +44,7 @@ export async function startWorld(vendorSettings: Record<string, unknown> = {}) {
     const http = createVendorHttp({ timeoutMs, limiter: createLimiter(10), breaker: createBreaker() });
     open.push(http);
     const { settings } = fixture;
-    const deps = { http, timeoutMs, settleMs: 60_000 };
+    const deps = { http, timeoutMs, settleMs };
     return azureOpenAi.connect({ ...settings, ...over, extra: { ...settings.extra, ...extra } }, deps);
   }
   const client = connect();
@@ -63,7 +64,7 @@ export async function startWorld(vendorSettings: Record<string, unknown> = {}) {
       jobCreatedAt: at,
       ...over,
     };
-    const journal = createMemoryJournal();
+    const journal = createMemoryJournal(() => arm.now());
     const delivered: Secret[] = [];
     const entered = new Map<string, number>();
     let current = "";
@@ -90,7 +91,7 @@ export async function startWorld(vendorSettings: Record<string, unknown> = {}) {
     const undoOnce = async (saga: Saga, initial: SagaState = {}) => {
       // As in the worker, a step that is undone has no age.
       current = "";
-      await undoSteps(stepsOf(saga), context, initial, journal, runOptions);
+      await undoSteps(stepsOf(saga), context, initial, journal, { ...runOptions, settleMs });
     };
     const once = (saga: Saga, initial: SagaState = {}): Promise<AzureState> =>
       runSteps(stepsOf(saga), context, initial, journal, runOptions);

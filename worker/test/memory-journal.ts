@@ -11,8 +11,12 @@ export interface MemoryJournal extends Journal {
   dump(): Record<string, { status: Entry["status"]; made: Record<string, unknown> }>;
 }
 
-/** A job's journal without a database. What it keeps went through JSON, as in the rows. */
-export function createMemoryJournal(): MemoryJournal {
+/**
+ * A job's journal without a database. What it keeps went through JSON, as in the rows.
+ *
+ * @param nowMs the clock by which a look that found nothing grows old.
+ */
+export function createMemoryJournal(nowMs: () => number = Date.now): MemoryJournal {
   const entries = new Map<string, Entry>();
   const unsureSince = new Map<string, number>();
   const put = (name: string, status: Entry["status"], made: Record<string, unknown> = {}) =>
@@ -38,9 +42,9 @@ export function createMemoryJournal(): MemoryJournal {
       entries.delete(name);
     },
     async markUnsure(name) {
-      const since = unsureSince.get(name) ?? Date.now();
+      const since = unsureSince.get(name) ?? nowMs();
       unsureSince.set(name, since);
-      return Date.now() - since;
+      return nowMs() - since;
     },
     async markUndone(name) {
       put(name, "undone");

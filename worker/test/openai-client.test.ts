@@ -6,7 +6,7 @@ import { createVendorHttp } from "../src/vendors/http.ts";
 import { createLimiter } from "../src/vendors/limiter.ts";
 import { check } from "../src/vendors/openai/check.ts";
 import { createOpenAiClient, type OpenAiClient } from "../src/vendors/openai/client.ts";
-import { classifyOpenAi, missingScopesIn } from "../src/vendors/openai/errors.ts";
+import { classifyOpenAi, isGone, missingScopesIn } from "../src/vendors/openai/errors.ts";
 import type { RunningFixture } from "./fixtures/fixture.ts";
 import { openaiFixture } from "./fixtures/openai.ts";
 
@@ -36,6 +36,14 @@ describe("how OpenAI's refusals are sorted", () => {
   it("treats a web page with status 502 as no answer, and never as success or refusal", () => {
     expect(refusal(502, undefined).kind).toBe("retryable");
     expect(refusal(502, undefined).nothingHappened).toBe(false);
+  });
+
+  it("takes a 404 for gone only where OpenAI itself says it", () => {
+    expect(isGone(refusal(404, { error: { message: "No such key." } }))).toBe(true);
+    for (const page of [undefined, { message: "no route" }, "not found"]) {
+      expect(isGone(refusal(404, page))).toBe(false);
+      expect(refusal(404, page).kind).toBe("retryable");
+    }
   });
 
   it("knows that a refused request left nothing behind", () => {

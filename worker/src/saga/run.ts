@@ -115,13 +115,10 @@ export async function undoSteps<Ctx, State extends object>(
     if (status === undefined || status === "undone") continue;
     const begun = Date.now();
     if (step.undo) {
-      if (status === "done" || step.onFound === "repeat" || !step.find) {
-        await step.undo(ctx, state);
-      } else {
-        const found = await step.find(ctx, state);
-        if (found) await step.undo(ctx, { ...state, ...found });
-        else await requireSettled(journal, step.name, options.settleMs);
-      }
+      const mustLook = status !== "done" && step.onFound !== "repeat";
+      const found = mustLook && step.find ? await step.find(ctx, state) : {};
+      const outcome = found ? await step.undo(ctx, { ...state, ...found }) : "unsure";
+      if (outcome === "unsure") await requireSettled(journal, step.name, options.settleMs);
     }
     await journal.markUndone(step.name);
     options.onStep?.(step.name, "undone", Date.now() - begun);

@@ -42,6 +42,13 @@ export interface SagaKey {
 }
 
 /**
+ * What an undoing has to say. `unsure`: it looked and found nothing, which lists that lag say too, so it is asked again
+ * until that has lasted for the settle time.
+ */
+// biome-ignore lint/suspicious/noConfusingVoidType: nearly all of them have nothing to say
+export type Undone = "unsure" | void;
+
+/**
  * One step of a saga. It says how to run, how to find what an earlier try made, and how to undo it; the runner decides
  * when.
  */
@@ -51,7 +58,7 @@ export interface Step<Ctx, State> {
   /** What a lost try may have left at the vendor, by the names that we chose. Null when nothing is there. */
   find: ((ctx: Ctx, state: State) => Promise<Partial<State> | null>) | null;
   /** Repeatable; "already gone" is success. `null` states that nothing is left behind. */
-  undo: ((ctx: Ctx, state: State) => Promise<void>) | null;
+  undo: ((ctx: Ctx, state: State) => Promise<Undone>) | null;
   /**
    * `adopt`: what was found is the result. `replace`: its secret was shown only once, so it is removed and made anew.
    * `repeat`: running twice does no harm, nothing has to be looked for.

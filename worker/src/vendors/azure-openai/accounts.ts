@@ -1,5 +1,4 @@
 import { KeyGateError } from "@keygate/shared/errors";
-import { WaitForVendor } from "../../saga/wait.ts";
 import { isStatus } from "./errors.ts";
 import { blockedMaxMs, comeBack, whenFree } from "./patience.ts";
 import type { AzureAccount, AzureDeletedAccount } from "./schemas.ts";
@@ -118,16 +117,17 @@ export async function purgeAccount(ctx: Ctx, account: OwnAccount, ageMs: number)
  * Takes away everything of an account that was just made. Repeatable.
  *
  * @param madeAt when it was asked for.
+ * @returns `unsure` when there was neither an account nor a deleted one: an earlier try, whose process ended, may have
+ *   deleted it a moment ago.
  */
-export async function removeAccount(ctx: Ctx, account: OwnAccount, madeAt: Date): Promise<void> {
+export async function removeAccount(ctx: Ctx, account: OwnAccount, madeAt: Date): Promise<"unsure" | undefined> {
   const ageMs = ctx.now().getTime() - madeAt.getTime();
   await deleteDeployments(ctx, account, ageMs);
   const wasThere = await deleteAccount(ctx, account, ageMs);
-  if ((await purgeAccount(ctx, account, ageMs)) !== "unseen") return;
+  if ((await purgeAccount(ctx, account, ageMs)) !== "unseen") return undefined;
   // Whoever deleted it a moment ago must see it among the deleted.
   if (wasThere) throw comeBack(ctx, 2_000, "Azure does not show the deleted account yet");
-  const unsureMs = ctx.client.settleMs - ageMs;
-  if (unsureMs > 0) throw new WaitForVendor(unsureMs, "making sure that Azure shows no new account any more");
+  return "unsure";
 }
 
 const heldName = (name: string, why: string) =>

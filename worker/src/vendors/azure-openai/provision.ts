@@ -112,7 +112,7 @@ const createAccount: AzureStep = {
     return null;
   },
   async undo(ctx, state) {
-    if (state.account && state.madeAt) await removeAccount(ctx, state.account, new Date(state.madeAt));
+    return state.account && state.madeAt ? removeAccount(ctx, state.account, new Date(state.madeAt)) : undefined;
   },
 };
 

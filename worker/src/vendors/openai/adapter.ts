@@ -16,7 +16,11 @@ function limitsOf(state: OpenAiState, key: SagaKey): LimitReport[] {
   const lowest = rates.length > 0 ? Math.min(...rates.map((rate) => rate.requestsPerMinute)) : null;
   const unlimited = state.unlimitedModels ?? [];
   return reportLimits(contract.limits, key, {
-    budget: { effective: state.spendLimitCents === undefined ? null : state.spendLimitCents / 100 },
+    // The project of an adopted key has no limit of ours.
+    budget:
+      state.spendLimitCents === undefined
+        ? { effective: null, enforcedBy: "none" }
+        : { effective: state.spendLimitCents / 100 },
     rate_limit: {
       effective: lowest,
       ...(rates.length === 0 ? { enforcedBy: "none" as const } : {}),

@@ -11,6 +11,7 @@ const Project = z.object({
   name: z.string().nullish(),
   status: z.string().nullish(),
   created_at: z.number(),
+  archived_at: z.number().nullish(),
 });
 const ServiceAccount = z.object({ id: z.string(), name: z.string(), created_at: z.number().nullish() });
 const CreatedKey = z.object({ id: z.string(), value: z.string().min(8), expires_at: z.number().nullish() });
@@ -29,6 +30,9 @@ const pageOf = <T extends z.ZodType>(item: T) =>
   z.object({ data: z.array(item), has_more: z.boolean(), last_id: z.string().nullish() });
 
 export type OpenAiProject = z.infer<typeof Project>;
+/** The status may be left out; so may the time, while a project is active. Either tells. */
+export const isArchived = ({ status, archived_at }: OpenAiProject): boolean =>
+  status === "archived" || typeof archived_at === "number";
 export type OpenAiApiKey = z.infer<typeof ApiKey>;
 export type OpenAiRateLimit = z.infer<typeof RateLimit>;
 

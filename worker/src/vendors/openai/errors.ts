@@ -18,6 +18,9 @@ const spendCodes = new Set([
 
 const wordsMax = 500;
 
+/** Whether an answer has one of the two shapes that all of OpenAI's refusals have. */
+const isOpenAis = (json: unknown): boolean => Envelope.safeParse(json).success || BareString.safeParse(json).success;
+
 /** The vendor's words and code, whichever of the two shapes they came in. */
 export function readOpenAiError(json: unknown): { words: string | null; code: string | null } {
   const envelope = Envelope.safeParse(json);
@@ -56,6 +59,9 @@ export function classifyOpenAi({ status, headers, json, call }: VendorRefusal): 
   // A lock or a time-out at the vendor's side: it may have acted.
   if (status === 408 || status === 409) return new KeyGateError("vendor.unavailable", { detail, facts, ...waiting });
   if (status >= 500) return new KeyGateError("vendor.unavailable", { detail, facts, ...waiting });
+  // A page or an empty answer comes from something in front of OpenAI, which knows nothing of keys and projects: taken
+  // for OpenAI's own "not found", a key would be called revoked that works.
+  if (status === 404 && !isOpenAis(json)) return new KeyGateError("vendor.unavailable", { detail, facts, ...waiting });
   return new KeyGateError("vendor.refused", { detail, facts, nothingHappened: true });
 }
 

@@ -1,18 +1,21 @@
 import { differs, type Inventory, ifAllowed, type Listed, type SeenKey } from "../inventory.ts";
-import type { OpenAiApiKey, OpenAiClient, OpenAiProject } from "./client.ts";
+import { isArchived, type OpenAiApiKey, type OpenAiClient, type OpenAiProject } from "./client.ts";
 import type { OpenAiState } from "./provision.ts";
 
 /** The shape of the names that KeyGate gives. Projects have no tags: whether a name is really ours, the rows tell. */
 const ourName = /^keygate-[a-z0-9-]+-[b-df-hj-km-np-tv-xz2-9]{6}$/;
 
-const listedOf = ({ id, name, status }: OpenAiProject): Listed => ({
-  id,
-  what: "project",
-  name: name ?? id,
-  mark: name && ourName.test(name) ? { keyId: null } : null,
-  state: status === "archived" ? "gone" : "live",
-  ref: { projectId: id },
-});
+function listedOf(project: OpenAiProject): Listed {
+  const { id, name } = project;
+  return {
+    id,
+    what: "project",
+    name: name ?? id,
+    mark: name && ourName.test(name) ? { keyId: null } : null,
+    state: isArchived(project) ? "gone" : "live",
+    ref: { projectId: id },
+  };
+}
 
 const iso = (seconds: number | null | undefined) =>
   typeof seconds === "number" ? new Date(seconds * 1000).toISOString() : null;

@@ -3,7 +3,7 @@ import { microsToCents } from "@keygate/shared/money";
 import type { SagaContext, SagaState } from "../../saga/step.ts";
 import { WaitForVendor } from "../../saga/wait.ts";
 import type { VendorStep } from "../vendor.ts";
-import type { OpenAiClient, OpenAiProject, OpenAiRateLimit } from "./client.ts";
+import { isArchived, type OpenAiClient, type OpenAiProject, type OpenAiRateLimit } from "./client.ts";
 
 export interface OpenAiState extends SagaState {
   projectId?: string;
@@ -41,7 +41,7 @@ export function expiresInSeconds({ key, now }: Pick<Ctx, "key" | "now">): number
 async function ownProjects({ client, key }: Ctx): Promise<OpenAiProject[]> {
   const notBefore = key.createdAt.getTime() / 1000 - clockSkewSeconds;
   return (await client.listProjects(false))
-    .filter((p) => p.name === key.projectName && p.status !== "archived" && p.created_at >= notBefore)
+    .filter((p) => p.name === key.projectName && !isArchived(p) && p.created_at >= notBefore)
     .sort((a, b) => a.created_at - b.created_at || a.id.localeCompare(b.id));
 }
 
@@ -77,11 +77,11 @@ export async function requireProject(client: OpenAiClient, projectId: string): P
 /** Archives and looks. Archiving twice may be refused; what counts is that the project is archived in the end. */
 export async function archiveAndConfirm(client: OpenAiClient, projectId: string): Promise<void> {
   const before = await requireProject(client, projectId);
-  if (before.status === "archived") return;
+  if (isArchived(before)) return;
   // Another key's end may archive it in between.
   await unlessArchived(client, projectId, () => client.archiveProject(projectId));
   const after = await requireProject(client, projectId);
-  if (after.status !== "archived") throw new WaitForVendor(1_000, "OpenAI is archiving the project");
+  if (!isArchived(after)) throw new WaitForVendor(1_000, "OpenAI is archiving the project");
 }
 
 const setSpendLimit: OpenAiStep = {
@@ -190,7 +190,7 @@ export async function unlessArchived<T>(
     return await work();
   } catch (error) {
     const isRefused = error instanceof KeyGateError && error.code === "vendor.refused";
-    if (isRefused && (await requireProject(client, projectId)).status === "archived") return null;
+    if (isRefused && isArchived(await requireProject(client, projectId))) return null;
     throw error;
   }
 }

@@ -1,5 +1,15 @@
-import { must } from "@keygate/shared/errors";
-import { expiresInSeconds, type OpenAiStep, unlessArchived, verifyKey } from "./provision.ts";
+import { KeyGateError, must } from "@keygate/shared/errors";
+import { expiresInSeconds, type OpenAiState, type OpenAiStep, unlessArchived, verifyKey } from "./provision.ts";
+
+/** A person's own key, which can only have been adopted: OpenAI makes keys for service accounts alone. */
+function requireAccountId({ serviceAccountId }: OpenAiState): string {
+  if (serviceAccountId) return serviceAccountId;
+  throw new KeyGateError("vendor.refused", {
+    detail:
+      "The key belongs to a person, and OpenAI makes no keys for people by API. Ask for a new key, then revoke this one.",
+    nothingHappened: true,
+  });
+}
 
 /** A second key on the same account: project, spend and limits stay. */
 const createSecondKey: OpenAiStep = {
@@ -8,7 +18,7 @@ const createSecondKey: OpenAiStep = {
   delivers: true,
   async run(ctx, state) {
     const projectId = must(state.projectId, "projectId");
-    const accountId = must(state.serviceAccountId, "serviceAccountId");
+    const accountId = requireAccountId(state);
     const made = await ctx.client.createApiKey(projectId, accountId, keyNameFor(ctx.key), expiresInSeconds(ctx));
     const issued = await ctx.deliver(made.secret);
     return { keyId: made.id, issued };
