@@ -62,7 +62,7 @@ describe("a revocation at Google", () => {
       when: "before",
       do: { type: "respond", status: 404, text: "<h1>404</h1>" },
     });
-    await expect(world.job().once("revoke-last", vendorRef)).rejects.toMatchObject({ code: "vendor.refused" });
+    await expect(world.job().once("revoke-last", vendorRef)).rejects.toMatchObject({ code: "vendor.unavailable" });
     expect(world.google.liveKeys()).toHaveLength(1);
   });
 

@@ -1,7 +1,9 @@
-import type { KeyGateError } from "@keygate/shared/errors";
+import { type KeyGateError, must } from "@keygate/shared/errors";
 import { describe, expect, it } from "vitest";
 import { requireLease, underLease } from "../src/lease-watch.ts";
+import type { GoogleClient } from "../src/vendors/google-vertex/client.ts";
 import { classifyGoogle } from "../src/vendors/google-vertex/errors.ts";
+import { inventory } from "../src/vendors/google-vertex/inventory.ts";
 import { type Binding, Policy, withGrant, withoutGrant } from "../src/vendors/google-vertex/policy.ts";
 import { changePolicy, type PolicyAccess } from "../src/vendors/google-vertex/policy-queue.ts";
 import { persist, startWorld } from "./google-vertex-support.ts";
@@ -222,6 +224,44 @@ describe("a change whose job lost its lease", () => {
 });
 
 describe("one policy for everybody", () => {
+  it("starts over when the etag is not the latest, however that is said", async () => {
+    const world = await startWorld();
+    const stale = [
+      { status: 412, body: "precondition failed" },
+      { status: 409, body: { error: { code: 409, status: "ABORTED", message: "changed" } } },
+    ];
+    for (const { status, body } of stale) {
+      const match = { method: "POST", path: ":setIamPolicy$", nth: 1 };
+      world.google.main.faults.add({ match, when: "before", do: { type: "respond", status, body } });
+      const { vendorRef } = await world.provisioned();
+      const email = String(vendorRef.email);
+      expect(
+        world.books().policy.bindings.filter(({ members }) => members.some((m) => m.includes(email))),
+      ).toHaveLength(1);
+      world.google.main.faults.clear();
+    }
+  });
+
+  it("shows another role that somebody gave to an account of ours, which no condition of ours limits", async () => {
+    const world = await startWorld();
+    const { vendorRef } = await world.provisioned();
+    const email = String(vendorRef.email);
+    const driftNow = async () => {
+      const scan = { client: world.client as GoogleClient, once: <T>(_: string, read: () => Promise<T>) => read() };
+      const item = must(await inventory.find(scan, { ...vendorRef }), "the account");
+      return inventory.driftOf(await inventory.look(scan, item), { ...vendorRef });
+    };
+    expect(await driftNow()).toEqual([]);
+    const members = ["user:admin@example.com", `serviceAccount:${email}`];
+    await world.google.main.control("edit_policy", { add: { role: "roles/aiplatform.user", members } });
+    expect(await driftNow()).toEqual([
+      { limit: "role", expected: [vendorRef.role], found: [vendorRef.role, "roles/aiplatform.user"] },
+    ]);
+    // What somebody else gave stays theirs to take, and stops the end of nothing.
+    await world.job().run("revoke-last", vendorRef);
+    expect(world.google.liveKeys()).toEqual([]);
+  });
+
   it("ends with exactly the right bindings and all of a stranger's after 50 provisionings and revocations at once", async () => {
     const world = await startWorld();
     const leaving = await Promise.all(Array.from({ length: 25 }, () => world.provisioned()));

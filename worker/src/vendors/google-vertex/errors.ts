@@ -6,10 +6,14 @@ const Envelope = z.object({
   error: z.object({
     message: z.string().nullish(),
     status: z.string().nullish(),
-    details: z.array(z.looseObject({ "@type": z.string().nullish() })).nullish(),
+    // Free in form: an odd one must not hide what kind of refusal it is.
+    details: z
+      .array(z.looseObject({ "@type": z.string().nullish() }))
+      .nullish()
+      .catch(null),
   }),
 });
-const ErrorInfo = z.object({ reason: z.string(), metadata: z.record(z.string(), z.string()).nullish() });
+const ErrorInfo = z.object({ reason: z.string(), metadata: z.record(z.string(), z.string()).nullish().catch(null) });
 const Precondition = z.object({ violations: z.array(z.object({ type: z.string() })) });
 const RetryInfo = z.object({ retryDelay: z.string().regex(/^\d+(\.\d+)?s$/) });
 
@@ -89,8 +93,10 @@ export function classifyGoogle({ status, headers, json, call }: VendorRefusal): 
       detail: `An organization policy forbids it (${names}). ${says}`,
     });
   }
+  // What stands in front of Google and does not speak as it does knows of no account and no policy. It passes.
+  const isNotGoogles = code === null && (status === 404 || status === 409);
   // 499 and all of 5xx may have worked. ABORTED: somebody else changed the same thing at the same time.
-  if (status >= 499 || status === 408 || code === "ABORTED")
+  if (status >= 499 || status === 408 || status === 412 || code === "ABORTED" || isNotGoogles)
     return new KeyGateError("vendor.unavailable", { detail: says, facts });
   return new KeyGateError("vendor.refused", refusal);
 }
@@ -103,7 +109,8 @@ export const isGone = (error: unknown) => has(error, ({ status, code }) => statu
 /** Whatever answered does not know such a call at all. */
 export const isUnserved = (error: unknown) => has(error, ({ status }) => [404, 405, 501].includes(status ?? 0));
 export const isTaken = (error: unknown) => has(error, ({ code }) => code === "ALREADY_EXISTS");
-export const isAborted = (error: unknown) => has(error, ({ code }) => code === "ABORTED");
+/** The etag is not the latest any more: 409, and 412 where something speaks plain HTTP about it. */
+export const isAborted = (error: unknown) => has(error, ({ status, code }) => code === "ABORTED" || status === 412);
 export const isForbidden = (error: unknown) => has(error, ({ code }) => code === "PERMISSION_DENIED");
 /** Not allowed because the API is not enabled, which no permission helps with. */
 export const isServiceOff = (error: unknown): boolean => has(error, ({ reason }) => reason === "SERVICE_DISABLED");
