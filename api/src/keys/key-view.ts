@@ -1,6 +1,6 @@
 import type { JobId } from "@keygate/shared/contracts/ids";
 import type { KeyDetail, KeyView, ProvisionResult, RotateResult } from "@keygate/shared/contracts/keys";
-import type { KeyRow, OwnedKeyRow } from "@keygate/shared/db/keys";
+import type { KeyRow, ListedKeyRow, OwnedKeyRow } from "@keygate/shared/db/keys";
 import { must } from "@keygate/shared/errors";
 import { microsToDollars } from "@keygate/shared/money";
 import type { z } from "zod";
@@ -9,7 +9,7 @@ import type { Opened } from "../jobs/take-key.ts";
 const iso = (at: Date | null) => at?.toISOString() ?? null;
 
 /** A key as lists show it; there is no secret in the row that could be shown. */
-export function keyView(key: OwnedKeyRow): KeyView {
+export function keyView(key: ListedKeyRow): KeyView {
   return {
     id: key.id,
     key_id: key.id,

@@ -23,18 +23,31 @@ export interface DeveloperRow {
 const columns = ["id", "name", "email", "team", "role", "is_active", "created_at"] as const;
 
 export function developerRows(db: Db | Tx) {
-  const withCounts = () =>
-    db.selectFrom("developers").select([
-      ...columns,
-      sql<number>`(select count(*) from keys
-        where keys.developer_id = developers.id and keys.status in ('active', 'retiring'))`.as("active_key_count"),
-      sql<string[]>`array(select distinct vendor from keys
-        where keys.developer_id = developers.id and keys.status in ('active', 'retiring') order by vendor)`.as(
-        "vendors",
-      ),
-      sql<string[]>`array(select workspace_id from workspace_members
+  const plain = () => db.selectFrom("developers").select(columns);
+  /** The developers of a page, chosen and sorted before their keys are looked at: one look for both figures. */
+  const withCounts = (page: ReturnType<typeof plain>) =>
+    db
+      .selectFrom(page.as("developers"))
+      .innerJoinLateral(
+        (from) =>
+          from
+            .selectFrom("keys")
+            .select([
+              sql<number>`count(*)`.as("active_key_count"),
+              sql<string[]>`coalesce(array_agg(distinct vendor order by vendor), '{}')`.as("vendors"),
+            ])
+            .whereRef("keys.developer_id", "=", "developers.id")
+            .where("keys.status", "in", ["active", "retiring"])
+            .as("held"),
+        (join) => join.onTrue(),
+      )
+      .select([
+        ...columns,
+        "held.active_key_count",
+        "held.vendors",
+        sql<string[]>`array(select workspace_id from workspace_members
         where workspace_members.developer_id = developers.id order by workspace_id)`.as("workspace_ids"),
-    ]);
+      ]);
 
   return {
     /** Undefined when the e-mail is taken. */
@@ -54,7 +67,7 @@ export function developerRows(db: Db | Tx) {
     },
 
     async find(id: DeveloperId): Promise<DeveloperRow | undefined> {
-      return withCounts().where("id", "=", id).executeTakeFirst();
+      return withCounts(plain().where("id", "=", id)).executeTakeFirst();
     },
 
     /** What names are made of, without the counts. */
@@ -80,15 +93,13 @@ export function developerRows(db: Db | Tx) {
       cursor?: string | undefined;
     }): Promise<Page<DeveloperRow>> {
       const after = idAfter(query.cursor);
-      let select = withCounts();
+      let select = plain();
       if (query.q) select = select.where(developersMatching(query.q));
       if (query.team !== undefined) select = select.where("team", "=", query.team);
       if (query.active_only) select = select.where("is_active", "=", true);
       if (after) select = select.where("id", "<", after as DeveloperId);
-      const rows = await select
-        .orderBy("id", "desc")
-        .limit(query.limit + 1)
-        .execute();
+      const page = select.orderBy("id", "desc").limit(query.limit + 1);
+      const rows = await withCounts(page).orderBy("id", "desc").execute();
       return pageById(rows, query.limit);
     },
 
