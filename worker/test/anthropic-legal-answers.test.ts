@@ -236,3 +236,18 @@ describe("a workspace whose creation was not answered, on a list that lags", () 
     expect(world.fixture.leftovers()).toHaveLength(1);
   });
 });
+
+describe("a workspace that Anthropic has just made", () => {
+  it("is waited for where it is not found at first", async () => {
+    const world = await startWorld();
+    const gone = { type: "error", error: { type: "not_found_error", message: "no such workspace" } };
+    answerOnce(world, "POST", "/rate_limits/", 404, gone);
+    answerOnce(world, "GET", "/workspaces/[^/]+$", 404, gone);
+    const job = world.job();
+    for (let looks = 0; looks < 2; looks++) {
+      await expect(job.run("provision")).rejects.toBeInstanceOf(WaitForVendor);
+    }
+    await job.untilWaiting();
+    expect(world.books().workspaces.filter(({ is_default }) => !is_default)).toHaveLength(1);
+  });
+});

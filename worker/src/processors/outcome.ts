@@ -35,6 +35,13 @@ const endsByFailing: Record<JobKind, boolean> = {
   remove_orphan: false,
 };
 
+/**
+ * When to try again, in milliseconds. What the vendor asks for is the least: one that says "at once", or names a moment
+ * that our clock has passed, must not see all tries of a job within one second.
+ */
+export const retryPauseMs = (attempt: number, retryAfterMs: number | undefined, random = Math.random()): number =>
+  Math.max(retryAfterMs ?? 0, backoffMs(attempt, random));
+
 export function jobErrorOf(error: unknown): JobError {
   if (error instanceof KeyGateError) {
     return { code: error.code, title: error.title, detail: error.detail ?? error.title };
@@ -100,7 +107,10 @@ export async function settleFailure(ctx: JobContext, error: unknown): Promise<En
     const isStuck = tries >= undoTriesBeforeAttention && kind !== "rate_limited";
     return putBack({
       state: isStuck ? "needs_attention" : "compensating",
-      delayMs: retryAfterMs ?? (isStuck ? slowRetryMs * (0.75 + Math.random() / 2) : backoffMs(tries)),
+      delayMs:
+        isStuck && retryAfterMs === undefined
+          ? slowRetryMs * (0.75 + Math.random() / 2)
+          : retryPauseMs(tries, retryAfterMs),
       // Why the job failed stays on show; why it cannot be undone stands beside it.
       error: job.error,
       waiting: { reason: `Undoing what was made did not work yet: ${words.detail}`, instructions: null, link: null },
@@ -138,7 +148,7 @@ export async function settleFailure(ctx: JobContext, error: unknown): Promise<En
       const slowMs = slowRetryMs * (0.75 + Math.random() / 2);
       return putBack({
         state: "queued",
-        delayMs: retryAfterMs ?? (isDebt ? slowMs : backoffMs(job.attempts)),
+        delayMs: isDebt && retryAfterMs === undefined ? slowMs : retryPauseMs(job.attempts, retryAfterMs),
         error: words,
         countAttempt: !isOurPause,
       });

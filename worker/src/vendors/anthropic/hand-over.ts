@@ -47,7 +47,7 @@ export const awaitKey: AnthropicStep = {
   find: null,
   async run(ctx, state) {
     const workspaceId = must(state.workspaceId, "workspaceId");
-    await requireOpenWorkspace(ctx.client, state);
+    await requireOpenWorkspace(ctx, state);
     requireTimeLeft(ctx);
     const waiting = waitingFor(ctx, state, workspaceId);
     if (!ctx.input) throw new WaitForInput(waiting);

@@ -1,9 +1,10 @@
 import { KeyGateError, must } from "@keygate/shared/errors";
 import { microsToCents } from "@keygate/shared/money";
 import type { AnthropicClient, AnthropicRateLimit, AnthropicSpendLimit, AnthropicWorkspace } from "./client.ts";
+import { isGone } from "./errors.ts";
 import { awaitKey } from "./hand-over.ts";
 import { type AnthropicState, type AnthropicStep, type Ctx, requireSameOrganization } from "./state.ts";
-import { archiveAndConfirm } from "./workspace.ts";
+import { archiveAndConfirm, waitWhileYoung } from "./workspace.ts";
 
 /**
  * Names are promised to nobody, not even to be unique, and the list has no filter: the tag is what finds a workspace
@@ -57,7 +58,8 @@ const limitRates: AnthropicStep = {
   find: null,
   // The limits end with the workspace; taking them away before would only leave a moment without limits.
   undo: null,
-  async run({ client, key }, state) {
+  async run(ctx, state) {
+    const { client, key } = ctx;
     const workspaceId = must(state.workspaceId, "workspaceId");
     const groups = (await client.listRateLimits()).filter((entry) => entry.group.type === "model_group");
     const rateLimits: { entryId: string; group: string; requestsPerMinute: number }[] = [];
@@ -68,7 +70,12 @@ const limitRates: AnthropicStep = {
         unlimitedGroups.push(groupNameOf(entry));
         continue;
       }
-      await client.setRequestsPerMinute(workspaceId, entry.id, key.rateLimitRpm);
+      try {
+        await client.setRequestsPerMinute(workspaceId, entry.id, key.rateLimitRpm);
+      } catch (error) {
+        if (isGone(error)) await waitWhileYoung(ctx);
+        throw error;
+      }
       // More than the organization has is stored all the same, but the lower number acts.
       const effective = Math.min(key.rateLimitRpm, ofOrganization.value ?? Number.POSITIVE_INFINITY);
       rateLimits.push({ entryId: entry.id, group: groupNameOf(entry), requestsPerMinute: effective });

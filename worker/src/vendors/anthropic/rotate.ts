@@ -16,8 +16,8 @@ const noteOldKey: AnthropicStep = {
     await endStrayKeys(ctx, state, [state.oldKeyId], "archived");
     return "unsure";
   },
-  async run({ client }, state) {
-    await requireOpenWorkspace(client, state);
+  async run(ctx, state) {
+    await requireOpenWorkspace(ctx, state);
     return { oldKeyId: must(state.keyId, "keyId") };
   },
 };

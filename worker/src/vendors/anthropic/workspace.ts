@@ -4,8 +4,11 @@ import type { AnthropicApiKey, AnthropicClient } from "./client.ts";
 import { keyNameFor } from "./instructions.ts";
 import { type AnthropicState, type Ctx, clockSkewMs, isRefusal, requireSameOrganization } from "./state.ts";
 
+const lookAgainMs = 1_000;
+
 /** @throws `vendor.refused` when the workspace can't take a key any more: archiving is for good. */
-export async function requireOpenWorkspace(client: AnthropicClient, state: AnthropicState): Promise<void> {
+export async function requireOpenWorkspace(ctx: Ctx, state: AnthropicState): Promise<void> {
+  const { client } = ctx;
   const { workspaceId } = state;
   if (!workspaceId) {
     throw new KeyGateError("vendor.refused", {
@@ -15,10 +18,23 @@ export async function requireOpenWorkspace(client: AnthropicClient, state: Anthr
   }
   const workspace = await client.getWorkspace(workspaceId);
   if (workspace && !workspace.archived_at) return;
-  if (!workspace) await requireSameOrganization(client, state);
+  if (!workspace) {
+    await requireSameOrganization(client, state);
+    await waitWhileYoung(ctx);
+  }
   throw new KeyGateError("vendor.refused", {
     detail: `The workspace ${workspaceId} ${workspace ? "was archived" : "does not exist"} at Anthropic. Ask for a new key.`,
   });
+}
+
+/**
+ * To be asked when something of a new workspace is not found: looks may lag behind its creation.
+ *
+ * @throws WaitForVendor while the step is younger than the settle time.
+ */
+export async function waitWhileYoung(ctx: Ctx): Promise<void> {
+  if ((await ctx.stepAgeMs()) >= ctx.client.connection.settleMs) return;
+  throw new WaitForVendor(lookAgainMs, "Anthropic does not show the workspace yet");
 }
 
 /**

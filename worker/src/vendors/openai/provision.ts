@@ -4,6 +4,7 @@ import type { SagaContext, SagaState } from "../../saga/step.ts";
 import { WaitForVendor } from "../../saga/wait.ts";
 import type { VendorStep } from "../vendor.ts";
 import { isArchived, type OpenAiClient, type OpenAiProject, type OpenAiRateLimit } from "./client.ts";
+import { isGone } from "./errors.ts";
 
 export interface OpenAiState extends SagaState {
   projectId?: string;
@@ -83,6 +84,22 @@ export async function archiveAndConfirm(client: OpenAiClient, projectId: string)
   const after = await requireProject(client, projectId);
   if (!isArchived(after)) throw new WaitForVendor(1_000, "OpenAI is archiving the project");
 }
+
+/** However long lists lag, what was made is known by its id within this time; "not found" is believed afterwards. */
+const visibleWithinMs = 10_000;
+
+/** A step that does not believe at once that the project which was just made does not exist. */
+const patient = (step: OpenAiStep): OpenAiStep => ({
+  ...step,
+  async run(ctx, state) {
+    try {
+      return await step.run(ctx, state);
+    } catch (error) {
+      if (!isGone(error) || (await ctx.stepAgeMs()) > visibleWithinMs) throw error;
+      throw new WaitForVendor(1_000, "OpenAI does not show the new project everywhere yet", { nothingHappened: true });
+    }
+  },
+});
 
 const setSpendLimit: OpenAiStep = {
   name: "set-spend-limit",
@@ -228,11 +245,8 @@ export const verifyKey: OpenAiStep = {
 };
 
 /** Limits first, then the key: at no moment is there a key without its limits. */
-export const provision = [
+export const provision: readonly OpenAiStep[] = [
   createProject,
-  setSpendLimit,
-  allowModels,
-  limitRates,
-  createServiceAccount,
+  ...[setSpendLimit, allowModels, limitRates, createServiceAccount].map(patient),
   verifyKey,
-] as const satisfies readonly OpenAiStep[];
+];

@@ -139,3 +139,21 @@ describe("OpenAI's answers that leave something out or are not OpenAI's", () => 
     expect(liveIds()).toEqual([held.vendorRef.keyId]);
   });
 });
+
+describe("what OpenAI has just made", () => {
+  it("is waited for where OpenAI does not show it everywhere at once, and missed when it stays away", async () => {
+    world = await openWorld({ vendor: openai, fixture: openaiFixture });
+    const notFound = { type: "respond", status: 404, body: { error: { message: "No such project." } } } as const;
+    for (const path of ["/spend_limit$", "/model_permissions$", "/rate_limits$", "/service_accounts$"]) {
+      world.main.faults.add({ match: { path, nth: 1 }, when: "before", do: notFound });
+    }
+    await world.job().run(openai.provision);
+    expect(world.fixture.liveKeys()).toHaveLength(1);
+    expect(books().projects.filter(({ name }) => name?.startsWith("keygate-"))).toHaveLength(1);
+
+    world.main.faults.clear();
+    world.main.faults.add({ match: { path: "/spend_limit$" }, times: 0, when: "before", do: notFound });
+    const failed = world.job();
+    await expect(failed.run(openai.provision)).rejects.toMatchObject({ code: "vendor.refused" });
+  });
+});
