@@ -15,6 +15,8 @@ export interface Child {
 }
 
 const tailLines = 15;
+/** As `npm run api` and the images start them: bursts of small objects take 20 to 40 MB less, in megabytes per half. */
+const heapFlag = "--max-semi-space-size=8";
 
 /**
  * Starts one of our own programs as a process of its own session, so that a Ctrl-C in the terminal reaches only us and
@@ -33,6 +35,7 @@ export async function startChild(options: {
   const log = openSync(logFile, "a", 0o600);
   const child = fork(options.script, {
     env: options.env,
+    execArgv: [...process.execArgv, heapFlag],
     detached: true,
     stdio: ["ignore", log, log, "ipc"],
   });
