@@ -1,12 +1,13 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useRouterState } from "@tanstack/react-router";
-import { CircleHelp, LogOut, Menu as MenuIcon, Moon, Search, ShieldAlert, Sun, SunMoon, X } from "lucide-react";
+import { CircleHelp, Eye, LogOut, Menu as MenuIcon, Moon, Search, ShieldAlert, Sun, SunMoon, X } from "lucide-react";
 import { lazy, type ReactNode, Suspense, useCallback, useState } from "react";
 import { meQuery, signOut } from "../data/auth.ts";
 import { statsQuery } from "../data/overview.ts";
 import { cn } from "../lib/cn.ts";
 import { setTheme, themes, useTheme } from "../lib/theme.ts";
 import { toastProblem } from "../lib/toasts.ts";
+import { ChangeButton, useWhyNotChange } from "./change.tsx";
 import { navigation, shortcuts } from "./navigation.ts";
 import { QueuesLink } from "./queues-link.tsx";
 import { useShortcuts } from "./shortcuts.ts";
@@ -31,6 +32,7 @@ export interface AppShellProps {
 /** Navigation beside the page; under a button on narrow screens. */
 export function AppShell({ children, sessionDialog, renderLeak }: AppShellProps) {
   const [open, setOpen] = useState<"palette" | "help" | "leak" | "nav" | null>(null);
+  const whyNot = useWhyNotChange();
   const close = useCallback(() => setOpen(null), []);
   useShortcuts({
     onPalette: useCallback(() => setOpen("palette"), []),
@@ -90,6 +92,14 @@ export function AppShell({ children, sessionDialog, renderLeak }: AppShellProps)
         </div>
       ) : null}
       <main id="main" tabIndex={-1} className="outline-none">
+        {whyNot ? (
+          <p
+            role="note"
+            className="flex items-center gap-2 border-b border-line bg-info-soft px-4 py-2 text-ink-2 sm:px-8"
+          >
+            <Eye aria-hidden className="size-4 shrink-0 text-info" /> {whyNot}
+          </p>
+        ) : null}
         {children}
       </main>
       {open === "palette" ? (
@@ -167,9 +177,9 @@ function Side({
         </ul>
       </nav>
       <div className="mt-auto flex flex-col gap-3">
-        <Button variant="danger" onClick={onLeak}>
+        <ChangeButton variant="danger" onClick={onLeak}>
           <ShieldAlert aria-hidden /> A key has leaked
-        </Button>
+        </ChangeButton>
         <Account onHelp={onHelp} />
       </div>
     </div>
@@ -196,9 +206,6 @@ function Account({ onHelp }: { onHelp(): void }) {
       <p className="truncate px-2 text-[0.8125rem] text-ink-2" title={me.data?.email}>
         {me.data?.email}
       </p>
-      {me.data?.role === "auditor" ? (
-        <p className="px-2 text-xs text-ink-3">Auditor: sees everything, changes nothing</p>
-      ) : null}
       <div className="mt-1 flex gap-1">
         <Button
           variant="ghost"

@@ -1,4 +1,5 @@
 import { type ReactNode, useState } from "react";
+import { ChangeButton } from "./change.tsx";
 import { Button } from "./ui/button.tsx";
 import { Dialog, DialogFoot } from "./ui/dialog.tsx";
 import { Field, Input } from "./ui/field.tsx";
@@ -71,14 +72,14 @@ function ConfirmBody({ onClose, children, deed, typed, run }: ConfirmProps) {
         <Button variant="ghost" onClick={onClose}>
           Cancel
         </Button>
-        <Button
+        <ChangeButton
           type="submit"
           variant="danger"
           isBusy={isBusy}
           reason={typed && text.trim() !== typed ? `Type ${typed} first` : null}
         >
           {deed}
-        </Button>
+        </ChangeButton>
       </DialogFoot>
     </form>
   );

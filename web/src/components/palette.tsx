@@ -19,6 +19,7 @@ import { type ReactNode, useDeferredValue, useState } from "react";
 import { searchQuery } from "../data/overview.ts";
 import { keyLabel } from "../lib/format.ts";
 import { setTheme, themes } from "../lib/theme.ts";
+import { useWhyNotChange } from "./change.tsx";
 import { KeyStatusBadge, VendorName } from "./marks.tsx";
 import { navigation } from "./navigation.ts";
 import { Dialog } from "./ui/dialog.tsx";
@@ -59,7 +60,8 @@ function sentenceIn(text: string): { verb: "rotate" | "revoke" | "provision" | n
 
 function PaletteBody({ onClose, onLeak }: { onClose(): void; onLeak(): void }) {
   const [text, setText] = useState("");
-  const { verb, rest } = sentenceIn(text);
+  const whyNot = useWhyNotChange();
+  const { verb, rest } = whyNot ? { verb: null, rest: text.trim() } : sentenceIn(text);
   const q = useDeferredValue(rest);
   const found = useQuery(searchQuery(q, 6));
   const navigate = useNavigate();
@@ -73,7 +75,7 @@ function PaletteBody({ onClose, onLeak }: { onClose(): void; onLeak(): void }) {
     onClose();
     run();
   };
-  const deeds = [
+  const changes = [
     { title: "New key", icon: Plus, run: () => navigate({ to: "/keys/new" }) },
     {
       title: "Register a developer",
@@ -86,6 +88,10 @@ function PaletteBody({ onClose, onLeak }: { onClose(): void; onLeak(): void }) {
       run: () => navigate({ to: "/developers", search: { dialog: "import" } }),
     },
     { title: "A key has leaked …", icon: ShieldAlert, run: onLeak },
+  ];
+  const deeds = [
+    // What would be refused is not offered.
+    ...(whyNot ? [] : changes),
     {
       title: "Keys that end within a week",
       icon: CalendarClock,
@@ -149,7 +155,7 @@ function PaletteBody({ onClose, onLeak }: { onClose(): void; onLeak(): void }) {
                   <User aria-hidden /> {developer.name} <span className="truncate text-ink-3">{developer.email}</span>
                 </Item>
               ),
-              developer.is_active ? (
+              developer.is_active && !whyNot ? (
                 <Item
                   key={`new-${developer.id}`}
                   value={`new-${developer.id}`}
@@ -181,7 +187,7 @@ function PaletteBody({ onClose, onLeak }: { onClose(): void; onLeak(): void }) {
                   </span>
                 </Item>
               ),
-              ...(key.status === "active"
+              ...(key.status === "active" && !whyNot
                 ? keyDeeds
                     // Of many keys only what was asked for, so that they stay readable.
                     .filter((deed) => (verb ? deed.asks === verb : results.keys.length <= 2))

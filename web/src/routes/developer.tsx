@@ -2,13 +2,14 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { KeyRound, Plus, UserX } from "lucide-react";
 import { useState } from "react";
+import { ChangeButton, ChangeLink } from "../components/change.tsx";
 import { Confirm } from "../components/confirm.tsx";
 import { EventList } from "../components/event-list.tsx";
 import { JobRows } from "../components/job-rows.tsx";
 import { KeyRows } from "../components/key-rows.tsx";
 import { Fact, Facts, Page } from "../components/page.tsx";
 import { Badge } from "../components/ui/badge.tsx";
-import { Button, buttonClass } from "../components/ui/button.tsx";
+import { buttonClass } from "../components/ui/button.tsx";
 import { Card, CardHead } from "../components/ui/card.tsx";
 import { Empty } from "../components/ui/empty.tsx";
 import { ProblemNotice } from "../components/ui/notice.tsx";
@@ -54,17 +55,17 @@ export function DeveloperPage() {
       }
       action={
         <>
-          <Button onClick={() => setOpen("edit")}>Edit</Button>
-          <Button variant="danger" reason={inactive} onClick={() => setOpen("deactivate")}>
+          <ChangeButton onClick={() => setOpen("edit")}>Edit</ChangeButton>
+          <ChangeButton variant="danger" reason={inactive} onClick={() => setOpen("deactivate")}>
             <UserX aria-hidden /> Deactivate
-          </Button>
-          <Button
+          </ChangeButton>
+          <ChangeButton
             variant="primary"
             reason={inactive}
             onClick={() => navigate({ to: "/keys/new", search: { developer: id } })}
           >
             <Plus aria-hidden /> New key
-          </Button>
+          </ChangeButton>
         </>
       }
     >
@@ -102,9 +103,9 @@ export function DeveloperPage() {
             title="No keys yet"
             action={
               developer.is_active ? (
-                <Link className={buttonClass("primary")} to="/keys/new" search={{ developer: id }}>
+                <ChangeLink variant="primary" to="/keys/new" search={{ developer: id }}>
                   Make one
-                </Link>
+                </ChangeLink>
               ) : null
             }
           />

@@ -2,6 +2,7 @@ import { VendorId } from "@keygate/shared/contracts/vendors/registry";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { FileUp, UserPlus, Users } from "lucide-react";
+import { ChangeButton } from "../components/change.tsx";
 import { Choice, Filters, SearchBox } from "../components/filters.tsx";
 import { VendorName } from "../components/marks.tsx";
 import { Page, Pager } from "../components/page.tsx";
@@ -39,9 +40,9 @@ export function DevelopersPage() {
     navigate({ to: "/developers", search: { ...search, dialog: which }, replace: which === undefined });
   const isFiltered = Boolean(search.q || search.team || search.inactive);
   const register = (
-    <Button variant="primary" onClick={() => open("register")}>
+    <ChangeButton variant="primary" onClick={() => open("register")}>
       <UserPlus aria-hidden /> Register
-    </Button>
+    </ChangeButton>
   );
   const items = developers.data?.items;
   return (
@@ -50,9 +51,9 @@ export function DevelopersPage() {
       note="Whoever receives keys."
       action={
         <>
-          <Button onClick={() => open("import")}>
+          <ChangeButton onClick={() => open("import")}>
             <FileUp aria-hidden /> Import CSV
-          </Button>
+          </ChangeButton>
           {register}
         </>
       }

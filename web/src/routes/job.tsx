@@ -3,11 +3,11 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { Ban, RotateCcw } from "lucide-react";
 import { useState } from "react";
+import { ChangeButton, ChangeLink } from "../components/change.tsx";
 import { Confirm } from "../components/confirm.tsx";
 import { JobProgress } from "../components/job-progress.tsx";
 import { JobStateBadge, VendorName } from "../components/marks.tsx";
 import { Fact, Facts, Page, Pager } from "../components/page.tsx";
-import { Button, buttonClass } from "../components/ui/button.tsx";
 import { Card, CardHead } from "../components/ui/card.tsx";
 import { Notice, ProblemNotice } from "../components/ui/notice.tsx";
 import { SkeletonRows } from "../components/ui/skeleton.tsx";
@@ -17,41 +17,38 @@ import { meQuery } from "../data/auth.ts";
 import { cancelJob, jobsQuery, retryJob, useLiveJob } from "../data/jobs.ts";
 import { queryClient } from "../data/query-client.ts";
 import { isNotFound } from "../lib/api.ts";
+import { useDeed } from "../lib/deed.ts";
 import { words } from "../lib/format.ts";
-import { toast, toastProblem } from "../lib/toasts.ts";
+import { toast } from "../lib/toasts.ts";
 import { NotFound } from "./states.tsx";
 
 const route = getRouteApi("/app/jobs/$id");
 const makesKey = (job: JobDetail) => job.kind === "provision" || job.kind === "rotate";
+
+/** Why a job cannot be run again now; null when it can. */
+function whyNotRetry(job: JobDetail): string | null {
+  if (isFinal(job.status)) return job.status === "cancelled" ? "It was cancelled" : `It has ${job.status}`;
+  const waits =
+    ["waiting_for_vendor", "compensating", "needs_attention"].includes(job.status) ||
+    (job.status === "queued" && job.next_try_at !== null);
+  return waits && job.kind !== "batch_revoke" ? null : "It is not waiting for another try";
+}
 
 export function JobPage() {
   const { id } = route.useParams();
   const live = useLiveJob(id);
   const me = useQuery(meQuery);
   const [asksToCancel, setAsksToCancel] = useState(false);
-  const [isRetrying, setRetrying] = useState(false);
+  const [retry, isRetrying] = useDeed(async () => {
+    await retryJob(id);
+    toast("info", "Running it again");
+    await queryClient.invalidateQueries({ queryKey: ["jobs"] });
+  });
   if (isNotFound(live.error)) return <NotFound />;
   if (!live.data)
     return <Page title="Job">{live.isError ? <ProblemNotice error={live.error} /> : <SkeletonRows />}</Page>;
   const job = live.data;
-  const canRetry =
-    !isFinal(job.status) &&
-    job.status !== "waiting_for_input" &&
-    job.status !== "queued" &&
-    job.kind !== "batch_revoke";
   const isMine = me.data?.email === job.requested_by;
-  const retry = async () => {
-    setRetrying(true);
-    try {
-      await retryJob(id);
-      toast("info", "Running it again");
-      await queryClient.invalidateQueries({ queryKey: ["jobs"] });
-    } catch (error) {
-      toastProblem(error);
-    } finally {
-      setRetrying(false);
-    }
-  };
   return (
     <Page
       title={words(job.kind)}
@@ -63,16 +60,10 @@ export function JobPage() {
       }
       action={
         <>
-          <Button
-            isBusy={isRetrying}
-            reason={
-              canRetry ? null : isFinal(job.status) ? `It has ${job.status}` : "It is not waiting for another try"
-            }
-            onClick={retry}
-          >
+          <ChangeButton isBusy={isRetrying} reason={whyNotRetry(job)} onClick={retry}>
             <RotateCcw aria-hidden /> Retry now
-          </Button>
-          <Button
+          </ChangeButton>
+          <ChangeButton
             variant="danger"
             reason={
               makesKey(job) && !isFinal(job.status) && job.status !== "compensating"
@@ -82,7 +73,7 @@ export function JobPage() {
             onClick={() => setAsksToCancel(true)}
           >
             <Ban aria-hidden /> Cancel
-          </Button>
+          </ChangeButton>
         </>
       }
     >
@@ -109,9 +100,9 @@ export function JobPage() {
                 : "The key is handed over when it is made"
           }
           action={
-            <Link className={buttonClass("primary", "sm")} to="/handover/$id" params={{ id }}>
+            <ChangeLink variant="primary" size="sm" to="/handover/$id" params={{ id }}>
               {job.status === "waiting_for_input" ? "Go through it" : "To the handover"}
-            </Link>
+            </ChangeLink>
           }
         >
           {job.waiting?.reason}

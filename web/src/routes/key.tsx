@@ -2,11 +2,12 @@ import { liveKeyStatuses } from "@keygate/shared/contracts/keys";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { RotateCw, Trash2 } from "lucide-react";
+import { ChangeButton, ChangeLink } from "../components/change.tsx";
 import { EventList } from "../components/event-list.tsx";
 import { LimitsTable } from "../components/limits-table.tsx";
 import { KeyStatusBadge, VendorName } from "../components/marks.tsx";
 import { Fact, Facts, Page } from "../components/page.tsx";
-import { Button, buttonClass } from "../components/ui/button.tsx";
+import { buttonClass } from "../components/ui/button.tsx";
 import { Card, CardHead } from "../components/ui/card.tsx";
 import { Notice, ProblemNotice } from "../components/ui/notice.tsx";
 import { SkeletonRows } from "../components/ui/skeleton.tsx";
@@ -49,12 +50,12 @@ export function KeyPage() {
       }
       action={
         <>
-          <Button reason={whyNotRotate(key)} onClick={() => setAsks("rotate")}>
+          <ChangeButton reason={whyNotRotate(key)} onClick={() => setAsks("rotate")}>
             <RotateCw aria-hidden /> Rotate
-          </Button>
-          <Button variant="danger" reason={whyNotRevoke(key)} onClick={() => setAsks("revoke")}>
+          </ChangeButton>
+          <ChangeButton variant="danger" reason={whyNotRevoke(key)} onClick={() => setAsks("revoke")}>
             <Trash2 aria-hidden /> Revoke
-          </Button>
+          </ChangeButton>
         </>
       }
     >
@@ -177,9 +178,9 @@ function Unclaimed({ jobId }: { jobId: Parameters<typeof jobQuery>[0] }) {
       tone="info"
       title="Nobody has taken this key yet"
       action={
-        <Link className={buttonClass("primary", "sm")} to="/handover/$id" params={{ id: jobId }}>
+        <ChangeLink variant="primary" size="sm" to="/handover/$id" params={{ id: jobId }}>
           Hand it over
-        </Link>
+        </ChangeLink>
       }
     >
       It waits sealed

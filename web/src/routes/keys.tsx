@@ -1,12 +1,13 @@
 import { type KeyView, keyStatuses } from "@keygate/shared/contracts/keys";
 import { vendorContracts } from "@keygate/shared/contracts/vendors/registry";
 import { useQuery } from "@tanstack/react-query";
-import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { Download, KeyRound, Plus } from "lucide-react";
 import { useRef, useState } from "react";
+import { ChangeLink } from "../components/change.tsx";
 import { Choice, FilterChip, Filters, SearchBox } from "../components/filters.tsx";
 import { Page, Pager } from "../components/page.tsx";
-import { Button, buttonClass } from "../components/ui/button.tsx";
+import { Button } from "../components/ui/button.tsx";
 import { Card } from "../components/ui/card.tsx";
 import { Empty } from "../components/ui/empty.tsx";
 import { ProblemNotice } from "../components/ui/notice.tsx";
@@ -46,9 +47,9 @@ export function KeysPage() {
       title="Keys"
       note="Every key that KeyGate made, and what has become of it."
       action={
-        <Link className={buttonClass("primary")} to="/keys/new">
+        <ChangeLink variant="primary" to="/keys/new">
           <Plus aria-hidden /> New key
-        </Link>
+        </ChangeLink>
       }
     >
       <Card>
@@ -90,9 +91,9 @@ export function KeysPage() {
               isFiltered ? (
                 <Button onClick={() => navigate({ to: "/keys", search: {} })}>Take the filters away</Button>
               ) : (
-                <Link className={buttonClass("primary")} to="/keys/new">
+                <ChangeLink variant="primary" to="/keys/new">
                   Make the first key
-                </Link>
+                </ChangeLink>
               )
             }
           >

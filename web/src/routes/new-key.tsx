@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { Plug } from "lucide-react";
+import { Eye, Plug } from "lucide-react";
+import { useWhyNotChange } from "../components/change.tsx";
 import { Page } from "../components/page.tsx";
 import { buttonClass } from "../components/ui/button.tsx";
 import { Card } from "../components/ui/card.tsx";
@@ -16,11 +17,19 @@ export function NewKeyPage() {
   const search = route.useSearch();
   const vendors = useQuery(vendorsQuery);
   const navigate = useNavigate();
+  const whyNot = useWhyNotChange();
   return (
     <Page title="New key" note="A real key at the vendor, for one developer, with limits in force before it exists.">
       {vendors.isPending ? <SkeletonRows /> : null}
       {vendors.isError ? <ProblemNotice error={vendors.error} /> : null}
-      {vendors.data?.length === 0 ? (
+      {whyNot ? (
+        <Card>
+          <Empty icon={Eye} title={whyNot}>
+            Ask an admin for a new key.
+          </Empty>
+        </Card>
+      ) : null}
+      {!whyNot && vendors.data?.length === 0 ? (
         <Card>
           <Empty
             icon={Plug}
@@ -35,7 +44,7 @@ export function NewKeyPage() {
           </Empty>
         </Card>
       ) : null}
-      {vendors.data?.length ? (
+      {!whyNot && vendors.data?.length ? (
         <ProvisionForm
           vendors={vendors.data}
           start={{ developer: search.developer, vendor: search.vendor, workspace: search.workspace }}

@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { Scale, ScanSearch } from "lucide-react";
 import { useState } from "react";
+import { ChangeButton } from "../components/change.tsx";
 import { Confirm } from "../components/confirm.tsx";
 import { Choice, Filters } from "../components/filters.tsx";
 import { Page, Pager } from "../components/page.tsx";
@@ -17,8 +18,9 @@ import { type FindingSearch, lookNow, reconcileQuery, removeFinding } from "../d
 import { AdoptDialog } from "../features/reconcile/adopt-dialog.tsx";
 import { FindingList, findingWords } from "../features/reconcile/finding-list.tsx";
 import { Runs } from "../features/reconcile/runs.tsx";
+import { useDeed } from "../lib/deed.ts";
 import { plural } from "../lib/format.ts";
-import { toast, toastProblem } from "../lib/toasts.ts";
+import { toast } from "../lib/toasts.ts";
 
 const route = getRouteApi("/app/reconcile");
 const kinds = [["", "Every kind"], ...findingKinds.map((kind) => [kind, findingWords[kind].title] as const)] as const;
@@ -36,24 +38,15 @@ export function ReconcilePage() {
   const search = route.useSearch();
   const navigate = useNavigate();
   const report = useQuery(reconcileQuery(search));
-  const [isAsking, setAsking] = useState(false);
   const [open, setOpen] = useState<{ deed: "adopt" | "remove"; finding: ReconcileFinding } | null>(null);
   const close = () => setOpen(null);
   const filter = (change: Partial<Record<keyof FindingSearch, string | undefined>>) =>
     navigate({ to: "/reconcile", search: { ...search, cursor: undefined, ...change } as FindingSearch });
-  const look = async () => {
-    if (isAsking) return;
-    setAsking(true);
-    try {
-      const { jobs } = await lookNow(search.vendor);
-      toast("info", `Looking at ${plural(jobs.length, "vendor")}`, "At a pace that leaves people's requests in front.");
-      await queryClient.invalidateQueries({ queryKey: ["reconcile"] });
-    } catch (error) {
-      toastProblem(error);
-    } finally {
-      setAsking(false);
-    }
-  };
+  const [look, isAsking] = useDeed(async () => {
+    const { jobs } = await lookNow(search.vendor);
+    toast("info", `Looking at ${plural(jobs.length, "vendor")}`, "At a pace that leaves people's requests in front.");
+    await queryClient.invalidateQueries({ queryKey: ["reconcile"] });
+  });
   const { runs, findings, next } = report.data ?? {};
   const isFiltered = Boolean(search.kind || search.vendor || search.status);
   return (
@@ -61,9 +54,9 @@ export function ReconcilePage() {
       title="Reconcile"
       note="What stands at the vendors, held against what KeyGate knows. Once an hour, and whenever you ask."
       action={
-        <Button variant="primary" isBusy={isAsking} onClick={look}>
+        <ChangeButton variant="primary" isBusy={isAsking} onClick={look}>
           <ScanSearch aria-hidden /> Look now
-        </Button>
+        </ChangeButton>
       }
     >
       {report.isError ? (

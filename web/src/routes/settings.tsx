@@ -48,12 +48,8 @@ export function SettingsPage() {
           <CardHead title="Password" note="Changing it signs you out everywhere else." />
           <PasswordForm />
         </Card>
-        {me.data ? (
-          <>
-            <UsersCard me={me.data} />
-            <TokensCard me={me.data} />
-          </>
-        ) : null}
+        {me.data ? <UsersCard me={me.data} /> : null}
+        <TokensCard />
         <Card>
           <CardHead title="About" />
           <Facts>

@@ -3,12 +3,12 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { Activity, Trash2 } from "lucide-react";
 import { useState } from "react";
+import { ChangeButton } from "../components/change.tsx";
 import { Confirm } from "../components/confirm.tsx";
 import { HealthBadge, Pace } from "../components/health.tsx";
 import { LimitsTable } from "../components/limits-table.tsx";
 import { Fact, Facts, Page } from "../components/page.tsx";
 import { Badge } from "../components/ui/badge.tsx";
-import { Button } from "../components/ui/button.tsx";
 import { Card, CardHead } from "../components/ui/card.tsx";
 import { Notice, ProblemNotice } from "../components/ui/notice.tsx";
 import { SkeletonRows } from "../components/ui/skeleton.tsx";
@@ -17,7 +17,8 @@ import { queryClient } from "../data/query-client.ts";
 import { checkVendor, contractOf, removeVendor, vendorsQuery } from "../data/vendors.ts";
 import { CheckFindings } from "../features/vendors/check-findings.tsx";
 import { VendorForm } from "../features/vendors/vendor-form.tsx";
-import { toast, toastProblem } from "../lib/toasts.ts";
+import { useDeed } from "../lib/deed.ts";
+import { toast } from "../lib/toasts.ts";
 
 const route = getRouteApi("/app/vendors/$vendor");
 const sources = { api: "Set up here", environment: "From the environment", simulator: "Simulated here" } as const;
@@ -26,23 +27,15 @@ export function VendorPage() {
   const { vendor } = route.useParams();
   const vendors = useQuery(vendorsQuery);
   const [report, setReport] = useState<CheckReport | null>(null);
-  const [isChecking, setChecking] = useState(false);
   const [asksToRemove, setAsksToRemove] = useState(false);
   const navigate = useNavigate();
   const contract = contractOf(vendor);
   const view = vendors.data?.find((each) => each.vendor === vendor);
 
-  const check = async () => {
-    setChecking(true);
-    try {
-      setReport(await checkVendor(vendor));
-      await queryClient.invalidateQueries({ queryKey: ["vendors"] });
-    } catch (error) {
-      toastProblem(error);
-    } finally {
-      setChecking(false);
-    }
-  };
+  const [check, isChecking] = useDeed(async () => {
+    setReport(await checkVendor(vendor));
+    await queryClient.invalidateQueries({ queryKey: ["vendors"] });
+  });
   const limits = Object.entries(contract.limits).map(([limit, sheet]) => ({
     limit,
     requested: [] as string[],
@@ -58,12 +51,12 @@ export function VendorPage() {
       action={
         view ? (
           <>
-            <Button isBusy={isChecking} onClick={check}>
+            <ChangeButton isBusy={isChecking} onClick={check}>
               <Activity aria-hidden /> Check now
-            </Button>
-            <Button variant="danger" onClick={() => setAsksToRemove(true)}>
+            </ChangeButton>
+            <ChangeButton variant="danger" onClick={() => setAsksToRemove(true)}>
               <Trash2 aria-hidden /> Remove
-            </Button>
+            </ChangeButton>
           </>
         ) : null
       }

@@ -2,6 +2,7 @@ import type { VendorView } from "@keygate/shared/contracts/vendors";
 import { type VendorId, vendorIds } from "@keygate/shared/contracts/vendors/registry";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { useWhyNotChange } from "../components/change.tsx";
 import { HealthBadge, Pace } from "../components/health.tsx";
 import { EnforcerBadge, limitTitle, VendorName } from "../components/marks.tsx";
 import { Page } from "../components/page.tsx";
@@ -33,6 +34,7 @@ export function VendorsPage() {
 
 function VendorCard({ vendor, view }: { vendor: VendorId; view: VendorView | undefined }) {
   const { limits } = contractOf(vendor);
+  const whyNot = useWhyNotChange();
   return (
     <li className="flex flex-col rounded-lg border border-line bg-surface">
       <div className="flex flex-wrap items-center justify-between gap-2 border-b border-line px-4 py-3 font-semibold">
@@ -63,8 +65,12 @@ function VendorCard({ vendor, view }: { vendor: VendorId; view: VendorView | und
         <span className="text-[0.8125rem] text-ink-3">
           {view ? `${plural(view.active_keys, "active key")} · ${view.admin_key_hint}` : "Not set up"}
         </span>
-        <Link className={buttonClass(view ? "secondary" : "primary", "sm")} to="/vendors/$vendor" params={{ vendor }}>
-          {view ? "Open" : "Set up"}
+        <Link
+          className={buttonClass(view || whyNot ? "secondary" : "primary", "sm")}
+          to="/vendors/$vendor"
+          params={{ vendor }}
+        >
+          {view || whyNot ? "Open" : "Set up"}
         </Link>
       </div>
     </li>

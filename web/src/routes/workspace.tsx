@@ -1,9 +1,11 @@
 import type { DeveloperId, WorkspaceId } from "@keygate/shared/contracts/ids";
-import { workspaceRoles } from "@keygate/shared/contracts/workspaces";
+import { type WorkspaceMemberView, workspaceRoles } from "@keygate/shared/contracts/workspaces";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { Archive, UserPlus, Users } from "lucide-react";
 import { useState } from "react";
+import type { z } from "zod";
+import { ChangeButton } from "../components/change.tsx";
 import { Confirm } from "../components/confirm.tsx";
 import { DeveloperPicker } from "../components/developer-picker.tsx";
 import { KeyRows } from "../components/key-rows.tsx";
@@ -22,8 +24,9 @@ import { queryClient } from "../data/query-client.ts";
 import { addMember, archiveWorkspace, membersQuery, removeMember, workspaceQuery } from "../data/workspaces.ts";
 import { WorkspaceDialog } from "../features/workspaces/workspace-dialog.tsx";
 import { isNotFound } from "../lib/api.ts";
+import { useDeed } from "../lib/deed.ts";
 import { dollars } from "../lib/format.ts";
-import { toast, toastProblem } from "../lib/toasts.ts";
+import { toast } from "../lib/toasts.ts";
 import { NotFound } from "./states.tsx";
 
 const route = getRouteApi("/app/workspaces/$id");
@@ -51,12 +54,12 @@ export function WorkspacePage() {
       note={workspace.description || (workspace.is_archived ? <Badge>archived</Badge> : null)}
       action={
         <>
-          <Button reason={archived} onClick={() => setOpen("edit")}>
+          <ChangeButton reason={archived} onClick={() => setOpen("edit")}>
             Edit
-          </Button>
-          <Button variant="danger" reason={archived} onClick={() => setOpen("archive")}>
+          </ChangeButton>
+          <ChangeButton variant="danger" reason={archived} onClick={() => setOpen("archive")}>
             <Archive aria-hidden /> Archive
-          </Button>
+          </ChangeButton>
         </>
       }
     >
@@ -109,23 +112,14 @@ export function WorkspacePage() {
 
 function Members({ id, archived, onAdd }: { id: WorkspaceId; archived: string | null; onAdd(): void }) {
   const members = useQuery(membersQuery(id));
-  const remove = async (developerId: DeveloperId, name: string) => {
-    try {
-      await removeMember(id, developerId);
-      await refresh();
-      toast("good", `${name} is no longer a member`, "Keys that they have in it stay.");
-    } catch (error) {
-      toastProblem(error);
-    }
-  };
   return (
     <Card>
       <CardHead
         title="Members"
         action={
-          <Button size="sm" reason={archived} onClick={onAdd}>
+          <ChangeButton size="sm" reason={archived} onClick={onAdd}>
             <UserPlus aria-hidden /> Add
-          </Button>
+          </ChangeButton>
         }
       />
       {members.isPending ? <SkeletonRows rows={3} /> : null}
@@ -149,31 +143,43 @@ function Members({ id, archived, onAdd }: { id: WorkspaceId; archived: string | 
           </thead>
           <tbody>
             {members.data.map((member) => (
-              <tr key={member.developer_id}>
-                <Td className="font-medium">
-                  <Link to="/developers/$id" params={{ id: member.developer_id }} className="hover:underline">
-                    {member.name}
-                  </Link>{" "}
-                  {member.is_active ? null : <Badge>deactivated</Badge>}
-                </Td>
-                <Td className="text-ink-2">{member.email}</Td>
-                <Td>{member.role}</Td>
-                <Td className="text-right">
-                  <Button
-                    size="sm"
-                    variant="ghost"
-                    aria-label={`Remove ${member.name}`}
-                    onClick={() => remove(member.developer_id, member.name)}
-                  >
-                    Remove
-                  </Button>
-                </Td>
-              </tr>
+              <MemberRow key={member.developer_id} id={id} member={member} />
             ))}
           </tbody>
         </Table>
       ) : null}
     </Card>
+  );
+}
+
+function MemberRow({ id, member }: { id: WorkspaceId; member: z.infer<typeof WorkspaceMemberView> }) {
+  const [remove, isRemoving] = useDeed(async () => {
+    await removeMember(id, member.developer_id);
+    await refresh();
+    toast("good", `${member.name} is no longer a member`, "Keys that they have in it stay.");
+  });
+  return (
+    <tr>
+      <Td className="font-medium">
+        <Link to="/developers/$id" params={{ id: member.developer_id }} className="hover:underline">
+          {member.name}
+        </Link>{" "}
+        {member.is_active ? null : <Badge>deactivated</Badge>}
+      </Td>
+      <Td className="text-ink-2">{member.email}</Td>
+      <Td>{member.role}</Td>
+      <Td className="text-right">
+        <ChangeButton
+          size="sm"
+          variant="ghost"
+          aria-label={`Remove ${member.name}`}
+          isBusy={isRemoving}
+          onClick={remove}
+        >
+          Remove
+        </ChangeButton>
+      </Td>
+    </tr>
   );
 }
 
@@ -214,9 +220,14 @@ function AddMember({ id, onClose }: { id: WorkspaceId; onClose(): void }) {
         <Button variant="ghost" onClick={onClose}>
           Cancel
         </Button>
-        <Button variant="primary" isBusy={isBusy} reason={developerId ? null : "Choose a developer"} onClick={add}>
+        <ChangeButton
+          variant="primary"
+          isBusy={isBusy}
+          reason={developerId ? null : "Choose a developer"}
+          onClick={add}
+        >
           Add
-        </Button>
+        </ChangeButton>
       </DialogFoot>
     </div>
   );

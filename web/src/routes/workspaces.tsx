@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { Boxes, Plus } from "lucide-react";
 import { useState } from "react";
+import { ChangeButton } from "../components/change.tsx";
 import { Page } from "../components/page.tsx";
 import { Badge } from "../components/ui/badge.tsx";
 import { Button } from "../components/ui/button.tsx";
@@ -33,9 +34,9 @@ export function WorkspacesPage() {
           >
             {archived ? "Hide archived" : "Show archived"}
           </Button>
-          <Button variant="primary" onClick={() => setNew(true)}>
+          <ChangeButton variant="primary" onClick={() => setNew(true)}>
             <Plus aria-hidden /> New workspace
-          </Button>
+          </ChangeButton>
         </>
       }
     >
@@ -51,9 +52,9 @@ export function WorkspacesPage() {
             icon={Boxes}
             title="No workspaces yet"
             action={
-              <Button variant="primary" onClick={() => setNew(true)}>
+              <ChangeButton variant="primary" onClick={() => setNew(true)}>
                 Make the first
-              </Button>
+              </ChangeButton>
             }
           >
             Not needed for a first key. They help when a team shares a budget that the sum of its keys may not pass.

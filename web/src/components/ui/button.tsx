@@ -1,5 +1,6 @@
 import type { ButtonHTMLAttributes, ReactNode } from "react";
 import { cn } from "../../lib/cn.ts";
+import { toast } from "../../lib/toasts.ts";
 
 const variants = {
   primary: "bg-brand text-on-brand hover:bg-brand-strong border-transparent",
@@ -31,7 +32,7 @@ export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   size?: keyof typeof sizes;
   /** While it runs: pressing again does nothing, and says so. */
   isBusy?: boolean;
-  /** Why it cannot be pressed; it stays focusable, so that the reason can be read. */
+  /** Why it cannot be pressed; it stays focusable, so that the reason can be read, and says it when it is pressed. */
   reason?: string | null | undefined;
   children: ReactNode;
 }
@@ -57,8 +58,10 @@ export function Button({
       title={reason ?? rest.title}
       className={buttonClass(variant, size, className)}
       onClick={(event) => {
-        if (isOff) event.preventDefault();
-        else onClick?.(event);
+        if (!isOff) return onClick?.(event);
+        event.preventDefault();
+        // A finger and a keyboard see no title.
+        if (reason) toast("info", reason);
       }}
     >
       {isBusy ? (

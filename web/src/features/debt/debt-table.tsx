@@ -1,14 +1,14 @@
 import type { Debt } from "@keygate/shared/contracts/debt";
 import { Link } from "@tanstack/react-router";
-import { useState } from "react";
+import { ChangeButton } from "../../components/change.tsx";
 import { VendorName } from "../../components/marks.tsx";
 import { Badge } from "../../components/ui/badge.tsx";
-import { Button } from "../../components/ui/button.tsx";
 import { Time } from "../../components/ui/time.tsx";
 import { retryDebt } from "../../data/debt.ts";
 import { queryClient } from "../../data/query-client.ts";
+import { useDeed } from "../../lib/deed.ts";
 import { plural, words } from "../../lib/format.ts";
-import { toast, toastProblem } from "../../lib/toasts.ts";
+import { toast } from "../../lib/toasts.ts";
 
 /** What is owed, by whom, for how long and why; with one try now and the write-off. */
 export const DebtTable = ({ debts, onWriteOff }: { debts: readonly Debt[]; onWriteOff(debt: Debt): void }) => (
@@ -20,20 +20,11 @@ export const DebtTable = ({ debts, onWriteOff }: { debts: readonly Debt[]; onWri
 );
 
 function Row({ debt, onWriteOff }: { debt: Debt; onWriteOff(): void }) {
-  const [isTrying, setTrying] = useState(false);
-  const tryNow = async () => {
-    if (isTrying) return;
-    setTrying(true);
-    try {
-      await retryDebt(debt.job_id);
-      toast("info", debt.written_off ? "Taken up again" : "Trying now", "What the vendor says shows here.");
-      await queryClient.invalidateQueries({ queryKey: ["debt"] });
-    } catch (error) {
-      toastProblem(error);
-    } finally {
-      setTrying(false);
-    }
-  };
+  const [tryNow, isTrying] = useDeed(async () => {
+    await retryDebt(debt.job_id);
+    toast("info", debt.written_off ? "Taken up again" : "Trying now", "What the vendor says shows here.");
+    await queryClient.invalidateQueries({ queryKey: ["debt"] });
+  });
   return (
     <li className="flex flex-wrap items-start gap-x-6 gap-y-3 px-4 py-4">
       <div className="min-w-0 flex-1 basis-80">
@@ -77,13 +68,13 @@ function Row({ debt, onWriteOff }: { debt: Debt; onWriteOff(): void }) {
         </p>
       </div>
       <div className="flex flex-wrap gap-2">
-        <Button size="sm" isBusy={isTrying} onClick={tryNow}>
+        <ChangeButton size="sm" isBusy={isTrying} onClick={tryNow}>
           {debt.written_off ? "Take it up again" : "Try now"}
-        </Button>
+        </ChangeButton>
         {debt.written_off ? null : (
-          <Button size="sm" variant="ghost" onClick={onWriteOff}>
+          <ChangeButton size="sm" variant="ghost" onClick={onWriteOff}>
             Write off …
-          </Button>
+          </ChangeButton>
         )}
       </div>
     </li>

@@ -1,8 +1,6 @@
 import { type Debt, WriteOffRequest } from "@keygate/shared/contracts/debt";
-import { Button } from "../../components/ui/button.tsx";
-import { Dialog, DialogFoot } from "../../components/ui/dialog.tsx";
-import { Field, Textarea } from "../../components/ui/field.tsx";
-import { ProblemNotice } from "../../components/ui/notice.tsx";
+import { FormShell, LongTextField } from "../../components/form.tsx";
+import { Dialog } from "../../components/ui/dialog.tsx";
 import { writeOffDebt } from "../../data/debt.ts";
 import { queryClient } from "../../data/query-client.ts";
 import { useForm } from "../../lib/form.ts";
@@ -33,38 +31,16 @@ function WriteOffForm({ debt, onClose }: { debt: Debt; onClose(): void }) {
     },
   });
   return (
-    <form
-      noValidate
-      className="flex flex-col gap-4"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void form.submit();
-      }}
-    >
-      <Field
+    <FormShell form={form} deed="Write it off" variant="danger" onCancel={onClose}>
+      <LongTextField
+        form={form}
+        name="reason"
         label="Why"
         help="Stays in the audit log, with your name."
         error={form.errors.reason ? "A few words, at least 3 letters" : undefined}
-      >
-        {(aria) => (
-          <Textarea
-            {...aria}
-            rows={3}
-            autoFocus
-            value={form.values.reason}
-            onChange={(event) => form.set("reason", event.target.value)}
-          />
-        )}
-      </Field>
-      {form.problem ? <ProblemNotice error={form.problem} /> : null}
-      <DialogFoot>
-        <Button variant="ghost" onClick={onClose}>
-          Cancel
-        </Button>
-        <Button type="submit" variant="danger" isBusy={form.isBusy}>
-          Write it off
-        </Button>
-      </DialogFoot>
-    </form>
+        rows={3}
+        autoFocus
+      />
+    </FormShell>
   );
 }

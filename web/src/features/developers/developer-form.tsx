@@ -4,10 +4,9 @@ import {
   developerRoles,
   UpdateDeveloper,
 } from "@keygate/shared/contracts/developers";
-import { Button } from "../../components/ui/button.tsx";
-import { Dialog, DialogFoot } from "../../components/ui/dialog.tsx";
+import { FormShell, TextField } from "../../components/form.tsx";
+import { Dialog } from "../../components/ui/dialog.tsx";
 import { Field, Input, Select } from "../../components/ui/field.tsx";
-import { ProblemNotice } from "../../components/ui/notice.tsx";
 import { changeDeveloper, createDeveloper } from "../../data/developers.ts";
 import { queryClient } from "../../data/query-client.ts";
 import { useForm } from "../../lib/form.ts";
@@ -46,48 +45,11 @@ function RegisterForm({ onClose, onDone }: { onClose(): void; onDone(developer: 
     },
   });
   return (
-    <form
-      noValidate
-      className="flex flex-col gap-4"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void form.submit();
-      }}
-    >
-      <Field label="Name" error={form.errors.name}>
-        {(aria) => (
-          <Input
-            {...aria}
-            autoFocus
-            autoComplete="off"
-            value={form.values.name}
-            onChange={(event) => form.set("name", event.target.value)}
-          />
-        )}
-      </Field>
-      <Field label="E-mail" error={form.errors.email}>
-        {(aria) => (
-          <Input
-            {...aria}
-            type="email"
-            autoComplete="off"
-            value={form.values.email}
-            onChange={(event) => form.set("email", event.target.value)}
-          />
-        )}
-      </Field>
+    <FormShell form={form} deed="Register" onCancel={onClose}>
+      <TextField form={form} name="name" label="Name" autoFocus />
+      <TextField form={form} name="email" label="E-mail" type="email" />
       <div className="grid gap-4 sm:grid-cols-2">
-        <Field label="Team" optional error={form.errors.team}>
-          {(aria) => (
-            <Input
-              {...aria}
-              autoComplete="off"
-              placeholder="default"
-              value={form.values.team}
-              onChange={(event) => form.set("team", event.target.value)}
-            />
-          )}
-        </Field>
+        <TextField form={form} name="team" label="Team" optional placeholder="default" />
         <Field label="Role" help="In your organization; it grants nothing here." error={form.errors.role}>
           {(aria) => (
             <Select {...aria} value={form.values.role} onChange={(event) => form.set("role", event.target.value)}>
@@ -98,16 +60,7 @@ function RegisterForm({ onClose, onDone }: { onClose(): void; onDone(developer: 
           )}
         </Field>
       </div>
-      {form.problem ? <ProblemNotice error={form.problem} /> : null}
-      <DialogFoot>
-        <Button variant="ghost" onClick={onClose}>
-          Cancel
-        </Button>
-        <Button type="submit" variant="primary" isBusy={form.isBusy}>
-          Register
-        </Button>
-      </DialogFoot>
-    </form>
+    </FormShell>
   );
 }
 
@@ -131,14 +84,7 @@ function EditForm({ onClose, developer }: { onClose(): void; developer: Develope
     },
   });
   return (
-    <form
-      noValidate
-      className="flex flex-col gap-4"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void form.submit();
-      }}
-    >
+    <FormShell form={form} deed="Save" onCancel={onClose}>
       {(["name", "email", "team"] as const).map((field) => (
         <Field key={field} label={{ name: "Name", email: "E-mail", team: "Team" }[field]} error={form.errors[field]}>
           {(aria) => (
@@ -151,15 +97,6 @@ function EditForm({ onClose, developer }: { onClose(): void; developer: Develope
           )}
         </Field>
       ))}
-      {form.problem ? <ProblemNotice error={form.problem} /> : null}
-      <DialogFoot>
-        <Button variant="ghost" onClick={onClose}>
-          Cancel
-        </Button>
-        <Button type="submit" variant="primary" isBusy={form.isBusy}>
-          Save
-        </Button>
-      </DialogFoot>
-    </form>
+    </FormShell>
   );
 }

@@ -1,6 +1,7 @@
 import { CreateDeveloper } from "@keygate/shared/contracts/developers";
 import { useState } from "react";
 import type { z } from "zod";
+import { ChangeButton } from "../../components/change.tsx";
 import { Badge } from "../../components/ui/badge.tsx";
 import { Button } from "../../components/ui/button.tsx";
 import { Dialog, DialogFoot } from "../../components/ui/dialog.tsx";
@@ -199,14 +200,14 @@ function ImportBody({ onClose }: { onClose(): void }) {
             Done
           </Button>
         ) : (
-          <Button
+          <ChangeButton
             variant="primary"
             isBusy={isBusy}
             reason={fresh.length === 0 ? "Nobody in it is new" : null}
             onClick={run}
           >
             Register {plural(fresh.length, "developer")}
-          </Button>
+          </ChangeButton>
         )}
       </DialogFoot>
     </div>

@@ -1,10 +1,10 @@
 import { type JobDetail, JobInputRequest } from "@keygate/shared/contracts/jobs";
 import { ExternalLink } from "lucide-react";
-import { Button, buttonClass } from "../../components/ui/button.tsx";
+import { FormShell, TextField } from "../../components/form.tsx";
+import { buttonClass } from "../../components/ui/button.tsx";
 import { Card, CardHead } from "../../components/ui/card.tsx";
 import { CopyButton } from "../../components/ui/copy-button.tsx";
-import { Field, Input } from "../../components/ui/field.tsx";
-import { Notice, ProblemNotice } from "../../components/ui/notice.tsx";
+import { Notice } from "../../components/ui/notice.tsx";
 import { giveInput } from "../../data/jobs.ts";
 import { queryClient } from "../../data/query-client.ts";
 import { useForm } from "../../lib/form.ts";
@@ -52,40 +52,21 @@ export function InputForm({ job }: { job: JobDetail }) {
           );
         })}
       </ol>
-      <form
-        noValidate
-        className="flex flex-col gap-3 border-t border-line p-4"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void form.submit();
-        }}
-      >
+      <FormShell form={form} deed="Check and hand over" className="border-t border-line p-4">
         {job.error?.code === "job.input_refused" && !form.problem ? (
           <Notice tone="warn" title={job.error.title}>
             {job.error.detail}
           </Notice>
         ) : null}
-        <Field
+        <TextField
+          form={form}
+          name="api_key"
           label="The key from the Console"
-          error={form.errors.api_key}
           help="It travels sealed to the worker, is tried with one free call, and is handed over like any other."
-        >
-          {(aria) => (
-            <Input
-              {...aria}
-              type="password"
-              autoComplete="off"
-              spellCheck={false}
-              value={form.values.api_key}
-              onChange={(event) => form.set("api_key", event.target.value)}
-            />
-          )}
-        </Field>
-        {form.problem ? <ProblemNotice error={form.problem} /> : null}
-        <Button type="submit" variant="primary" className="self-start" isBusy={form.isBusy}>
-          Check and hand over
-        </Button>
-      </form>
+          type="password"
+          spellCheck={false}
+        />
+      </FormShell>
     </Card>
   );
 }

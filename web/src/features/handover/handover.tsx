@@ -2,6 +2,7 @@ import type { JobId } from "@keygate/shared/contracts/ids";
 import { isFinal, type JobDetail } from "@keygate/shared/contracts/jobs";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
+import { ChangeButton, ChangeLink } from "../../components/change.tsx";
 import { Countdown } from "../../components/countdown.tsx";
 import { JobProgress } from "../../components/job-progress.tsx";
 import { JobStateBadge } from "../../components/marks.tsx";
@@ -87,9 +88,9 @@ function Waiting({ job }: { job: JobDetail }) {
         title={job.error?.title ?? (job.status === "cancelled" ? "The job was cancelled" : "The key could not be made")}
         action={
           <>
-            <Link className={buttonClass("secondary", "sm")} to="/keys/new">
+            <ChangeLink variant="secondary" size="sm" to="/keys/new">
               Try with other values
-            </Link>
+            </ChangeLink>
             <Link className={buttonClass("ghost", "sm")} to="/jobs/$id" params={{ id: job.id }}>
               See the job
             </Link>
@@ -167,9 +168,9 @@ function Anew({
         tone="info"
         title="This page cannot open the key yet"
         action={
-          <Button variant="primary" isBusy={isBusy} onClick={takeOver}>
+          <ChangeButton variant="primary" isBusy={isBusy} onClick={takeOver}>
             {title}
-          </Button>
+          </ChangeButton>
         }
       >
         {children}
@@ -218,9 +219,9 @@ function TakeCard({ job, onTaken }: { job: JobDetail; onTaken(taken: TakenKey): 
       <div className="flex flex-col gap-3 p-4">
         <p>It is shown once. Have the place ready where it goes.</p>
         <div className="flex flex-wrap items-center gap-3">
-          <Button variant="primary" isBusy={isBusy} onClick={take}>
+          <ChangeButton variant="primary" isBusy={isBusy} onClick={take}>
             Take the key
-          </Button>
+          </ChangeButton>
           {job.claim?.until ? (
             <span className="text-ink-3">
               <Countdown until={job.claim.until} /> left, then it is removed at the vendor

@@ -1,6 +1,7 @@
 import type { JobId, KeyId } from "@keygate/shared/contracts/ids";
 import type { KeyView } from "@keygate/shared/contracts/keys";
 import { useState } from "react";
+import { ChangeButton } from "../../components/change.tsx";
 import { Confirm } from "../../components/confirm.tsx";
 import { Button } from "../../components/ui/button.tsx";
 import { Dialog, DialogFoot } from "../../components/ui/dialog.tsx";
@@ -111,9 +112,9 @@ function RotateBody({
         <Button variant="ghost" onClick={onClose}>
           Cancel
         </Button>
-        <Button variant="primary" isBusy={isBusy} onClick={rotate}>
+        <ChangeButton variant="primary" isBusy={isBusy} onClick={rotate}>
           Rotate
-        </Button>
+        </ChangeButton>
       </DialogFoot>
     </div>
   );

@@ -1,9 +1,10 @@
 import { type FoundKey, type KeyView, liveKeyStatuses } from "@keygate/shared/contracts/keys";
-import { Link, useNavigate } from "@tanstack/react-router";
+import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
+import { ChangeButton, ChangeLink } from "../../components/change.tsx";
 import { KeyStatusBadge, VendorName } from "../../components/marks.tsx";
 import { Badge } from "../../components/ui/badge.tsx";
-import { Button, buttonClass } from "../../components/ui/button.tsx";
+import { Button } from "../../components/ui/button.tsx";
 import { Dialog, DialogFoot } from "../../components/ui/dialog.tsx";
 import { Field, Select, Textarea } from "../../components/ui/field.tsx";
 import { Notice, ProblemNotice } from "../../components/ui/notice.tsx";
@@ -142,14 +143,14 @@ function LeakBody({ onClose }: { onClose(): void }) {
         </Field>
         {error ? <ProblemNotice error={error} /> : null}
         <DialogFoot>
-          <Button
+          <ChangeButton
             type="submit"
             variant="primary"
             isBusy={busy === "find"}
             reason={text.trim().length < 8 ? "Paste at least 8 characters" : null}
           >
             Find whose it is
-          </Button>
+          </ChangeButton>
         </DialogFoot>
       </form>
     );
@@ -205,14 +206,15 @@ function LeakBody({ onClose }: { onClose(): void }) {
           role="status"
           title="It is being revoked. Its successor could not be asked for"
           action={
-            <Link
-              className={buttonClass("secondary", "sm")}
+            <ChangeLink
+              variant="secondary"
+              size="sm"
               to="/keys/new"
               search={{ developer: unreplaced.developer_id, vendor: unreplaced.vendor }}
               onClick={onClose}
             >
               Make one with other values
-            </Link>
+            </ChangeLink>
           }
         />
       ) : null}
@@ -223,12 +225,12 @@ function LeakBody({ onClose }: { onClose(): void }) {
         </Button>
         {doomed.length > 0 && !unreplaced ? (
           <>
-            <Button variant="danger" isBusy={busy === "revoke"} onClick={revokeOnly}>
+            <ChangeButton variant="danger" isBusy={busy === "revoke"} onClick={revokeOnly}>
               Revoke {doomed.length === 1 ? "it" : `${doomed.length} keys`}
-            </Button>
-            <Button variant="primary" isBusy={busy === "replace"} onClick={revokeAndReplace}>
+            </ChangeButton>
+            <ChangeButton variant="primary" isBusy={busy === "replace"} onClick={revokeAndReplace}>
               Revoke and replace
-            </Button>
+            </ChangeButton>
           </>
         ) : null}
       </DialogFoot>

@@ -6,10 +6,11 @@ import type { VendorId } from "@keygate/shared/contracts/vendors/registry";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useId } from "react";
+import { ChangeButton } from "../../components/change.tsx";
 import { DeveloperPicker } from "../../components/developer-picker.tsx";
 import { LimitsTable } from "../../components/limits-table.tsx";
 import { VendorName } from "../../components/marks.tsx";
-import { Button, buttonClass } from "../../components/ui/button.tsx";
+import { buttonClass } from "../../components/ui/button.tsx";
 import { Card, CardHead } from "../../components/ui/card.tsx";
 import { Field, Input, Select, Textarea } from "../../components/ui/field.tsx";
 import { Notice, ProblemNotice } from "../../components/ui/notice.tsx";
@@ -210,14 +211,14 @@ export function ProvisionForm({ vendors, start, onAsked }: ProvisionFormProps) {
           </p>
         ) : null}
         <div className="flex gap-2">
-          <Button
+          <ChangeButton
             type="submit"
             variant="primary"
             isBusy={form.isBusy}
             reason={canReceive() ? null : "Needs https, or localhost"}
           >
             Make the key
-          </Button>
+          </ChangeButton>
           <Link to="/keys" className={buttonClass("ghost")}>
             Cancel
           </Link>

@@ -1,5 +1,6 @@
 import type { KeyView } from "@keygate/shared/contracts/keys";
 import { useRef, useState } from "react";
+import { ChangeButton } from "../../components/change.tsx";
 import { Button } from "../../components/ui/button.tsx";
 import { Dialog, DialogFoot } from "../../components/ui/dialog.tsx";
 import { Field, Select } from "../../components/ui/field.tsx";
@@ -60,9 +61,9 @@ function RotateManyBody({ keys, onClose }: { keys: readonly KeyView[]; onClose()
         <Button variant="ghost" onClick={onClose}>
           Cancel
         </Button>
-        <Button variant="primary" onClick={begin}>
+        <ChangeButton variant="primary" onClick={begin}>
           Rotate {plural(keys.length, "key")}
-        </Button>
+        </ChangeButton>
       </DialogFoot>
     </div>
   );

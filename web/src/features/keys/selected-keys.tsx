@@ -1,6 +1,7 @@
 import type { JobId } from "@keygate/shared/contracts/ids";
 import type { KeyView } from "@keygate/shared/contracts/keys";
 import { useState } from "react";
+import { ChangeButton } from "../../components/change.tsx";
 import { Confirm } from "../../components/confirm.tsx";
 import { Button } from "../../components/ui/button.tsx";
 import { revokeMany } from "../../data/keys.ts";
@@ -28,14 +29,14 @@ export function SelectedKeys({
   return (
     <>
       <span className="font-medium">{keys.length} selected</span>
-      <Button
+      <ChangeButton
         size="sm"
         reason={rotatable.length === 0 ? "None of them is active" : null}
         onClick={() => onRotate(rotatable)}
       >
         Rotate {rotatable.length === keys.length ? "" : `${rotatable.length} active`}
-      </Button>
-      <Button
+      </ChangeButton>
+      <ChangeButton
         size="sm"
         variant="danger"
         reason={live.length === 0 ? "None of them is alive" : null}
@@ -46,7 +47,7 @@ export function SelectedKeys({
         }}
       >
         Revoke {live.length === keys.length ? "" : `${live.length} live`}
-      </Button>
+      </ChangeButton>
       <Button size="sm" variant="ghost" onClick={onClear}>
         Clear
       </Button>

@@ -1,6 +1,5 @@
-import { Link } from "@tanstack/react-router";
 import { Check } from "lucide-react";
-import { buttonClass } from "../../components/ui/button.tsx";
+import { ChangeLink } from "../../components/change.tsx";
 import { Card } from "../../components/ui/card.tsx";
 import { cn } from "../../lib/cn.ts";
 
@@ -75,9 +74,9 @@ export function FirstSteps({ hasVendor, isSimulated, hasDeveloper, hasKey, isTak
             <h3 className="font-medium">{title}</h3>
             <p className="flex-1 text-ink-2">{note}</p>
             {index === now ? (
-              <Link className={buttonClass("primary", "md", "self-start")} to={to} search={search}>
+              <ChangeLink variant="primary" className="self-start" to={to} search={search}>
                 {deed}
-              </Link>
+              </ChangeLink>
             ) : null}
           </li>
         ))}

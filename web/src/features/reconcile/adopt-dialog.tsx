@@ -1,10 +1,9 @@
 import type { DeveloperId, KeyId } from "@keygate/shared/contracts/ids";
 import { AdoptRequest, type ReconcileFinding } from "@keygate/shared/contracts/reconcile";
 import { DeveloperPicker } from "../../components/developer-picker.tsx";
-import { Button } from "../../components/ui/button.tsx";
-import { Dialog, DialogFoot } from "../../components/ui/dialog.tsx";
-import { Field, Input } from "../../components/ui/field.tsx";
-import { ProblemNotice } from "../../components/ui/notice.tsx";
+import { FormShell, TextField } from "../../components/form.tsx";
+import { Dialog } from "../../components/ui/dialog.tsx";
+import { Field } from "../../components/ui/field.tsx";
 import { queryClient } from "../../data/query-client.ts";
 import { adoptFinding } from "../../data/reconcile.ts";
 import { useForm } from "../../lib/form.ts";
@@ -49,14 +48,7 @@ function AdoptForm({ finding, onClose, onAdopted }: AdoptProps & { finding: Reco
     },
   });
   return (
-    <form
-      noValidate
-      className="flex flex-col gap-4"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void form.submit();
-      }}
-    >
+    <FormShell form={form} deed="Adopt" onCancel={onClose}>
       <Field label="Whose key it is" error={form.errors.developer_id ? "Choose a developer" : undefined}>
         {(aria) => (
           <DeveloperPicker
@@ -66,25 +58,7 @@ function AdoptForm({ finding, onClose, onAdopted }: AdoptProps & { finding: Reco
           />
         )}
       </Field>
-      <Field label="What it is for" optional error={form.errors.description}>
-        {(aria) => (
-          <Input
-            {...aria}
-            autoComplete="off"
-            value={form.values.description}
-            onChange={(event) => form.set("description", event.target.value)}
-          />
-        )}
-      </Field>
-      {form.problem ? <ProblemNotice error={form.problem} /> : null}
-      <DialogFoot>
-        <Button variant="ghost" onClick={onClose}>
-          Cancel
-        </Button>
-        <Button type="submit" variant="primary" isBusy={form.isBusy}>
-          Adopt
-        </Button>
-      </DialogFoot>
-    </form>
+      <TextField form={form} name="description" label="What it is for" optional />
+    </FormShell>
   );
 }

@@ -1,8 +1,9 @@
 import type { FindingKind, ReconcileFinding } from "@keygate/shared/contracts/reconcile";
 import { Link } from "@tanstack/react-router";
+import { ChangeButton, useWhyNotChange } from "../../components/change.tsx";
 import { VendorName } from "../../components/marks.tsx";
 import { Badge, type Tone } from "../../components/ui/badge.tsx";
-import { Button, buttonClass } from "../../components/ui/button.tsx";
+import { buttonClass } from "../../components/ui/button.tsx";
 import { Time } from "../../components/ui/time.tsx";
 import { plural, words } from "../../lib/format.ts";
 
@@ -60,6 +61,8 @@ export const FindingList = ({ findings, onAdopt, onRemove }: FindingListProps) =
 
 function Deeds({ finding, onAdopt, onRemove }: { finding: ReconcileFinding; onAdopt(): void; onRemove(): void }) {
   const { key_id: keyId, suggested_action: suggested, can_adopt, can_remove, removal_job_id: jobId } = finding;
+  const whyNot = useWhyNotChange();
+  const isFor = suggested === "revoke" || suggested === "rotate";
   const isFirst = (deed: string) => (suggested === deed ? "primary" : "secondary");
   return (
     <div className="flex flex-wrap gap-2">
@@ -69,22 +72,18 @@ function Deeds({ finding, onAdopt, onRemove }: { finding: ReconcileFinding; onAd
         </Link>
       ) : null}
       {can_adopt ? (
-        <Button size="sm" variant={isFirst("adopt")} onClick={onAdopt}>
+        <ChangeButton size="sm" variant={isFirst("adopt")} onClick={onAdopt}>
           Adopt …
-        </Button>
+        </ChangeButton>
       ) : null}
       {can_remove && !jobId ? (
-        <Button size="sm" variant="danger" onClick={onRemove}>
+        <ChangeButton size="sm" variant="danger" onClick={onRemove}>
           Remove …
-        </Button>
+        </ChangeButton>
       ) : null}
       {keyId ? (
-        <Link
-          className={buttonClass(suggested === "revoke" || suggested === "rotate" ? "primary" : "secondary", "sm")}
-          to="/keys/$id"
-          params={{ id: keyId }}
-        >
-          {suggested === "revoke" ? "Revoke the key" : suggested === "rotate" ? "Rotate the key" : "See the key"}
+        <Link className={buttonClass(isFor ? "primary" : "secondary", "sm")} to="/keys/$id" params={{ id: keyId }}>
+          {whyNot || !isFor ? "See the key" : suggested === "revoke" ? "Revoke the key" : "Rotate the key"}
         </Link>
       ) : null}
       {suggested === "check_vendor" ? (

@@ -1,10 +1,9 @@
 import { userRoles } from "@keygate/shared/contracts/auth";
 import { InviteUser, type UserLink } from "@keygate/shared/contracts/users";
 import { useState } from "react";
-import { Button } from "../../components/ui/button.tsx";
-import { Dialog, DialogFoot } from "../../components/ui/dialog.tsx";
-import { Field, Input, Select } from "../../components/ui/field.tsx";
-import { ProblemNotice } from "../../components/ui/notice.tsx";
+import { FormShell, TextField } from "../../components/form.tsx";
+import { Dialog } from "../../components/ui/dialog.tsx";
+import { Field, Select } from "../../components/ui/field.tsx";
 import { queryClient } from "../../data/query-client.ts";
 import { inviteUser } from "../../data/users.ts";
 import { useForm } from "../../lib/form.ts";
@@ -53,26 +52,8 @@ function InviteForm({ onClose }: { onClose(): void }) {
   });
   if (link) return <UserLinkShown link={link} onClose={onClose} />;
   return (
-    <form
-      noValidate
-      className="flex flex-col gap-4"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void form.submit();
-      }}
-    >
-      <Field label="E-mail" error={form.errors.email}>
-        {(aria) => (
-          <Input
-            {...aria}
-            type="email"
-            autoFocus
-            autoComplete="off"
-            value={form.values.email}
-            onChange={(event) => form.set("email", event.target.value)}
-          />
-        )}
-      </Field>
+    <FormShell form={form} deed="Make the link" onCancel={onClose}>
+      <TextField form={form} name="email" label="E-mail" type="email" autoFocus />
       <div className="grid gap-4 sm:grid-cols-2">
         <Field
           label="Role"
@@ -104,15 +85,6 @@ function InviteForm({ onClose }: { onClose(): void }) {
           )}
         </Field>
       </div>
-      {form.problem ? <ProblemNotice error={form.problem} /> : null}
-      <DialogFoot>
-        <Button variant="ghost" onClick={onClose}>
-          Cancel
-        </Button>
-        <Button type="submit" variant="primary" isBusy={form.isBusy}>
-          Make the link
-        </Button>
-      </DialogFoot>
-    </form>
+    </FormShell>
   );
 }

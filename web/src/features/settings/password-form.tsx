@@ -1,7 +1,5 @@
 import { ChangePassword } from "@keygate/shared/contracts/auth";
-import { Button } from "../../components/ui/button.tsx";
-import { Field, Input } from "../../components/ui/field.tsx";
-import { ProblemNotice } from "../../components/ui/notice.tsx";
+import { FormShell, TextField } from "../../components/form.tsx";
 import { changePassword } from "../../data/auth.ts";
 import { useForm } from "../../lib/form.ts";
 import { toast } from "../../lib/toasts.ts";
@@ -20,40 +18,23 @@ export function PasswordForm() {
     },
   });
   return (
-    <form
-      noValidate
-      className="flex flex-col gap-4 p-4"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void form.submit();
-      }}
-    >
-      <Field label="Current password" error={form.errors.current_password ? "Needed" : undefined}>
-        {(aria) => (
-          <Input
-            {...aria}
-            type="password"
-            autoComplete="current-password"
-            value={form.values.current_password}
-            onChange={(event) => form.set("current_password", event.target.value)}
-          />
-        )}
-      </Field>
-      <Field label="New password" help="12 characters or more" error={form.errors.new_password}>
-        {(aria) => (
-          <Input
-            {...aria}
-            type="password"
-            autoComplete="new-password"
-            value={form.values.new_password}
-            onChange={(event) => form.set("new_password", event.target.value)}
-          />
-        )}
-      </Field>
-      {form.problem ? <ProblemNotice error={form.problem} /> : null}
-      <Button type="submit" variant="primary" className="self-start" isBusy={form.isBusy}>
-        Change it
-      </Button>
-    </form>
+    <FormShell form={form} deed="Change it" isForAnybody className="p-4">
+      <TextField
+        form={form}
+        name="current_password"
+        label="Current password"
+        error={form.errors.current_password ? "Needed" : undefined}
+        type="password"
+        autoComplete="current-password"
+      />
+      <TextField
+        form={form}
+        name="new_password"
+        label="New password"
+        help="12 characters or more"
+        type="password"
+        autoComplete="new-password"
+      />
+    </FormShell>
   );
 }

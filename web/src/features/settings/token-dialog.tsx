@@ -1,9 +1,8 @@
 import { CreateServiceToken, type Scope, scopes } from "@keygate/shared/contracts/tokens";
 import { useState } from "react";
-import { Button } from "../../components/ui/button.tsx";
-import { Dialog, DialogFoot } from "../../components/ui/dialog.tsx";
-import { Field, Input, Select } from "../../components/ui/field.tsx";
-import { ProblemNotice } from "../../components/ui/notice.tsx";
+import { FormShell, TextField } from "../../components/form.tsx";
+import { Dialog } from "../../components/ui/dialog.tsx";
+import { Field, Select } from "../../components/ui/field.tsx";
 import { queryClient } from "../../data/query-client.ts";
 import { createServiceToken } from "../../data/tokens.ts";
 import { useForm } from "../../lib/form.ts";
@@ -47,27 +46,16 @@ function TokenForm({ onClose }: { onClose(): void }) {
     );
   }
   return (
-    <form
-      noValidate
-      className="flex flex-col gap-4"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void form.submit();
-      }}
-    >
+    <FormShell form={form} deed="Make the token" onCancel={onClose}>
       <div className="grid gap-4 sm:grid-cols-2">
-        <Field label="Name" help="Stands in the audit log for what it does" error={form.errors.name}>
-          {(aria) => (
-            <Input
-              {...aria}
-              autoFocus
-              autoComplete="off"
-              placeholder="deploy-pipeline"
-              value={form.values.name}
-              onChange={(event) => form.set("name", event.target.value)}
-            />
-          )}
-        </Field>
+        <TextField
+          form={form}
+          name="name"
+          label="Name"
+          help="Stands in the audit log for what it does"
+          autoFocus
+          placeholder="deploy-pipeline"
+        />
         <Field label="Works for" error={form.errors.expires_in_days}>
           {(aria) => (
             <Select
@@ -108,15 +96,6 @@ function TokenForm({ onClose }: { onClose(): void }) {
           </p>
         ) : null}
       </fieldset>
-      {form.problem ? <ProblemNotice error={form.problem} /> : null}
-      <DialogFoot>
-        <Button variant="ghost" onClick={onClose}>
-          Cancel
-        </Button>
-        <Button type="submit" variant="primary" isBusy={form.isBusy}>
-          Make the token
-        </Button>
-      </DialogFoot>
-    </form>
+    </FormShell>
   );
 }

@@ -1,8 +1,8 @@
-import type { Me } from "@keygate/shared/contracts/auth";
 import type { ServiceTokenView } from "@keygate/shared/contracts/tokens";
 import { useQuery } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
 import { useState } from "react";
+import { ChangeButton } from "../../components/change.tsx";
 import { Confirm } from "../../components/confirm.tsx";
 import { Badge } from "../../components/ui/badge.tsx";
 import { Button } from "../../components/ui/button.tsx";
@@ -19,12 +19,11 @@ import { TokenDialog } from "./token-dialog.tsx";
 const tones = { active: "good", expired: "neutral", revoked: "neutral" } as const;
 
 /** What programs sign in with. Everybody sees it; admins change it. */
-export function TokensCard({ me }: { me: Me }) {
+export function TokensCard() {
   const [isAll, setAll] = useState(false);
   const tokens = useQuery(tokensQuery(isAll ? "all" : "active"));
   const [isNew, setNew] = useState(false);
   const [ending, setEnding] = useState<ServiceTokenView | null>(null);
-  const reason = me.role === "auditor" ? "Auditors read, and change nothing" : null;
   const items = tokens.data?.items;
   return (
     <Card className="lg:col-span-2">
@@ -36,9 +35,9 @@ export function TokensCard({ me }: { me: Me }) {
             <Button variant="ghost" aria-pressed={isAll} onClick={() => setAll(!isAll)}>
               {isAll ? "Hide ended" : "Show ended"}
             </Button>
-            <Button reason={reason} onClick={() => setNew(true)}>
+            <ChangeButton onClick={() => setNew(true)}>
               <Plus aria-hidden /> New token
-            </Button>
+            </ChangeButton>
           </span>
         }
       />
@@ -85,15 +84,14 @@ export function TokensCard({ me }: { me: Me }) {
                 </Td>
                 <Td className="text-right">
                   {token.status === "active" ? (
-                    <Button
+                    <ChangeButton
                       size="sm"
                       variant="danger"
-                      reason={reason}
                       aria-label={`Revoke ${token.name}`}
                       onClick={() => setEnding(token)}
                     >
                       Revoke
-                    </Button>
+                    </ChangeButton>
                   ) : null}
                 </Td>
               </tr>

@@ -15,8 +15,9 @@ import { Table, Td, Th } from "../../components/ui/table.tsx";
 import { Time } from "../../components/ui/time.tsx";
 import { queryClient } from "../../data/query-client.ts";
 import { createUserLink, removeUser, setUserRole, usersQuery } from "../../data/users.ts";
+import { useDeed } from "../../lib/deed.ts";
 import { words } from "../../lib/format.ts";
-import { toast, toastProblem } from "../../lib/toasts.ts";
+import { toast } from "../../lib/toasts.ts";
 import { InviteDialog, UserLinkShown } from "./invite-dialog.tsx";
 
 const reread = () => queryClient.invalidateQueries({ queryKey: ["users"] });
@@ -29,23 +30,15 @@ export function UsersCard({ me }: { me: Me }) {
   const [leaving, setLeaving] = useState<UserView | null>(null);
   const reason = me.role === "owner" ? null : "Only owners manage who uses KeyGate";
 
-  const makeLink = async (user: UserView) => {
-    try {
-      setLink(await createUserLink(user.id));
-      await reread();
-    } catch (error) {
-      toastProblem(error);
-    }
-  };
-  const changeRole = async (user: UserView, role: UserView["role"]) => {
-    try {
-      await setUserRole(user.id, role);
-      toast("good", `${user.email} is ${role} now`);
-      await Promise.all([reread(), queryClient.invalidateQueries({ queryKey: ["me"] })]);
-    } catch (error) {
-      toastProblem(error);
-    }
-  };
+  const [makeLink] = useDeed(async (user: UserView) => {
+    setLink(await createUserLink(user.id));
+    await reread();
+  });
+  const [changeRole] = useDeed(async (user: UserView, role: UserView["role"]) => {
+    await setUserRole(user.id, role);
+    toast("good", `${user.email} is ${role} now`);
+    await Promise.all([reread(), queryClient.invalidateQueries({ queryKey: ["me"] })]);
+  });
 
   return (
     <Card className="lg:col-span-2">
@@ -113,12 +106,12 @@ export function UsersCard({ me }: { me: Me }) {
                     >
                       <MenuLabel>Role</MenuLabel>
                       {userRoles.map((role) => (
-                        <MenuItem key={role} disabled={role === user.role} onSelect={() => void changeRole(user, role)}>
+                        <MenuItem key={role} disabled={role === user.role} onSelect={() => changeRole(user, role)}>
                           {words(role)}
                         </MenuItem>
                       ))}
                       <MenuLine />
-                      <MenuItem onSelect={() => void makeLink(user)}>
+                      <MenuItem onSelect={() => makeLink(user)}>
                         {user.status === "invited" ? "New invitation link" : "Password reset link"}
                       </MenuItem>
                       <MenuItem isDangerous onSelect={() => setLeaving(user)}>

@@ -1,9 +1,8 @@
 import { type CheckReport, ConfigureVendor, type VendorView } from "@keygate/shared/contracts/vendors";
 import type { VendorId } from "@keygate/shared/contracts/vendors/registry";
 import { useState } from "react";
-import { Button } from "../../components/ui/button.tsx";
+import { FormShell, TextField } from "../../components/form.tsx";
 import { Field, Input, Textarea } from "../../components/ui/field.tsx";
-import { ProblemNotice } from "../../components/ui/notice.tsx";
 import { queryClient } from "../../data/query-client.ts";
 import { configureVendor, contractOf } from "../../data/vendors.ts";
 import { useForm } from "../../lib/form.ts";
@@ -75,71 +74,60 @@ export function VendorForm({ vendor, configured }: { vendor: VendorId; configure
   );
   const isFile = contract.environment.adminKey.isFile === true;
   return (
-    <form
-      noValidate
-      className="flex flex-col gap-5 p-4"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void form.submit();
-      }}
-    >
-      <Field
-        label={contract.adminKey.label}
-        help={
-          configured
-            ? `${contract.adminKey.help} The stored one (${configured.admin_key_hint}) is replaced.`
-            : contract.adminKey.help
-        }
-        error={form.errors.admin_api_key ? "Needed: KeyGate acts at the vendor with it" : undefined}
+    <>
+      <FormShell
+        form={form}
+        deed={form.isBusy ? "Trying it at the vendor …" : "Store encrypted, and check"}
+        className="gap-5 p-4"
       >
-        {(aria) =>
-          isFile ? (
-            <Textarea
-              {...aria}
-              rows={6}
-              autoComplete="off"
-              spellCheck={false}
-              className="font-mono text-[0.8125rem]"
-              value={form.values.admin_api_key}
-              onChange={(event) => form.set("admin_api_key", event.target.value)}
-            />
-          ) : (
-            <Input
-              {...aria}
-              type="password"
-              autoComplete="off"
-              spellCheck={false}
-              value={form.values.admin_api_key}
-              onChange={(event) => form.set("admin_api_key", event.target.value)}
-            />
-          )
-        }
-      </Field>
-      {usual.map(field)}
-      {contract.environment.orgId ? (
-        <Field label="Organization id" optional error={form.errors.org_id}>
-          {(aria) => (
-            <Input
-              {...aria}
-              autoComplete="off"
-              spellCheck={false}
-              value={form.values.org_id}
-              onChange={(event) => form.set("org_id", event.target.value)}
-            />
-          )}
+        <Field
+          label={contract.adminKey.label}
+          help={
+            configured
+              ? `${contract.adminKey.help} The stored one (${configured.admin_key_hint}) is replaced.`
+              : contract.adminKey.help
+          }
+          error={form.errors.admin_api_key ? "Needed: KeyGate acts at the vendor with it" : undefined}
+        >
+          {(aria) =>
+            isFile ? (
+              <Textarea
+                {...aria}
+                rows={6}
+                autoComplete="off"
+                spellCheck={false}
+                className="font-mono text-[0.8125rem]"
+                value={form.values.admin_api_key}
+                onChange={(event) => form.set("admin_api_key", event.target.value)}
+              />
+            ) : (
+              <Input
+                {...aria}
+                type="password"
+                autoComplete="off"
+                spellCheck={false}
+                value={form.values.admin_api_key}
+                onChange={(event) => form.set("admin_api_key", event.target.value)}
+              />
+            )
+          }
         </Field>
+        {usual.map(field)}
+        {contract.environment.orgId ? (
+          <TextField form={form} name="org_id" label="Organization id" optional spellCheck={false} />
+        ) : null}
+        {rare.length > 0 ? (
+          <details className="rounded-md border border-line px-3 py-2">
+            <summary className="font-medium">Addresses, for a private gateway</summary>
+            <div className="mt-3 flex flex-col gap-4 pb-2">{rare.map(field)}</div>
+          </details>
+        ) : null}
+      </FormShell>
+      {report ? (
+        <div className="px-4 pb-4">
+          <CheckFindings report={report} />
+        </div>
       ) : null}
-      {rare.length > 0 ? (
-        <details className="rounded-md border border-line px-3 py-2">
-          <summary className="font-medium">Addresses, for a private gateway</summary>
-          <div className="mt-3 flex flex-col gap-4 pb-2">{rare.map(field)}</div>
-        </details>
-      ) : null}
-      {form.problem ? <ProblemNotice error={form.problem} /> : null}
-      <Button type="submit" variant="primary" className="self-start" isBusy={form.isBusy}>
-        {form.isBusy ? "Trying it at the vendor …" : "Store encrypted, and check"}
-      </Button>
-      {report ? <CheckFindings report={report} /> : null}
-    </form>
+    </>
   );
 }

@@ -1,7 +1,7 @@
 import { NewPassword } from "@keygate/shared/contracts/auth";
 import { useQuery } from "@tanstack/react-query";
 import { z } from "zod";
-import { Button } from "../../components/ui/button.tsx";
+import { FormShell, TextField } from "../../components/form.tsx";
 import { Field, Input } from "../../components/ui/field.tsx";
 import { Notice, ProblemNotice } from "../../components/ui/notice.tsx";
 import { SkeletonRows } from "../../components/ui/skeleton.tsx";
@@ -39,14 +39,7 @@ export function SetPassword({ token, onDone }: { token: string; onDone(): void }
   if (!link.data) return <SkeletonRows />;
   const { email, role, purpose, invited_by: by, expires_at: until } = link.data;
   return (
-    <form
-      noValidate
-      className="flex flex-col gap-4"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void form.submit();
-      }}
-    >
+    <FormShell form={form} deed="Set it and sign in" isWide isForAnybody>
       <p className="text-ink-2">
         {purpose === "join"
           ? `${by} invited you to KeyGate as ${role}. `
@@ -56,33 +49,16 @@ export function SetPassword({ token, onDone }: { token: string; onDone(): void }
       <Field label="E-mail">
         {(aria) => <Input {...aria} type="email" autoComplete="username" readOnly value={email} />}
       </Field>
-      <Field label="New password" help="12 characters or more" error={form.errors.new_password}>
-        {(aria) => (
-          <Input
-            {...aria}
-            type="password"
-            autoFocus
-            autoComplete="new-password"
-            value={form.values.new_password}
-            onChange={(event) => form.set("new_password", event.target.value)}
-          />
-        )}
-      </Field>
-      <Field label="Once more" error={form.errors.again}>
-        {(aria) => (
-          <Input
-            {...aria}
-            type="password"
-            autoComplete="new-password"
-            value={form.values.again}
-            onChange={(event) => form.set("again", event.target.value)}
-          />
-        )}
-      </Field>
-      {form.problem ? <ProblemNotice error={form.problem} /> : null}
-      <Button type="submit" variant="primary" isBusy={form.isBusy}>
-        Set it and sign in
-      </Button>
-    </form>
+      <TextField
+        form={form}
+        name="new_password"
+        label="New password"
+        help="12 characters or more"
+        type="password"
+        autoFocus
+        autoComplete="new-password"
+      />
+      <TextField form={form} name="again" label="Once more" type="password" autoComplete="new-password" />
+    </FormShell>
   );
 }

@@ -1,8 +1,6 @@
 import { CreateWorkspace, type WorkspaceView } from "@keygate/shared/contracts/workspaces";
-import { Button } from "../../components/ui/button.tsx";
-import { Dialog, DialogFoot } from "../../components/ui/dialog.tsx";
-import { Field, Input, Textarea } from "../../components/ui/field.tsx";
-import { ProblemNotice } from "../../components/ui/notice.tsx";
+import { FormShell, LongTextField, TextField } from "../../components/form.tsx";
+import { Dialog } from "../../components/ui/dialog.tsx";
 import { queryClient } from "../../data/query-client.ts";
 import { changeWorkspace, createWorkspace } from "../../data/workspaces.ts";
 import { useForm } from "../../lib/form.ts";
@@ -52,81 +50,34 @@ function WorkspaceForm({ onClose, workspace, onDone }: WorkspaceDialogProps) {
     },
   });
   return (
-    <form
-      noValidate
-      className="flex flex-col gap-4"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void form.submit();
-      }}
-    >
+    <FormShell form={form} deed={workspace ? "Save" : "Make it"} onCancel={onClose}>
       <div className="grid grid-cols-[1fr_4rem] gap-4">
-        <Field label="Name" error={form.errors.name}>
-          {(aria) => (
-            <Input
-              {...aria}
-              autoFocus
-              autoComplete="off"
-              value={form.values.name}
-              onChange={(event) => form.set("name", event.target.value)}
-            />
-          )}
-        </Field>
-        <Field label="Colour" error={form.errors.color}>
-          {(aria) => (
-            <Input
-              {...aria}
-              type="color"
-              className="px-1"
-              value={form.values.color}
-              onChange={(event) => form.set("color", event.target.value)}
-            />
-          )}
-        </Field>
+        <TextField form={form} name="name" label="Name" autoFocus />
+        <TextField form={form} name="color" label="Colour" type="color" className="px-1" />
       </div>
-      <Field label="Description" optional error={form.errors.description}>
-        {(aria) => (
-          <Textarea
-            {...aria}
-            rows={2}
-            value={form.values.description}
-            onChange={(event) => form.set("description", event.target.value)}
-          />
-        )}
-      </Field>
+      <LongTextField form={form} name="description" label="Description" optional rows={2} />
       <div className="grid gap-4 sm:grid-cols-2">
-        <Field label="Dollars a month" optional error={form.errors.spend_limit} help="The budgets of its keys together">
-          {(aria) => (
-            <Input
-              {...aria}
-              inputMode="decimal"
-              placeholder="no limit"
-              value={form.values.spend}
-              onChange={(event) => form.set("spend", event.target.value)}
-            />
-          )}
-        </Field>
-        <Field label="Requests a minute" optional error={form.errors.rate_limit_rpm} help="No key of it may have more">
-          {(aria) => (
-            <Input
-              {...aria}
-              inputMode="numeric"
-              placeholder="no limit"
-              value={form.values.rpm}
-              onChange={(event) => form.set("rpm", event.target.value)}
-            />
-          )}
-        </Field>
+        <TextField
+          form={form}
+          name="spend"
+          label="Dollars a month"
+          optional
+          error={form.errors.spend_limit}
+          help="The budgets of its keys together"
+          inputMode="decimal"
+          placeholder="no limit"
+        />
+        <TextField
+          form={form}
+          name="rpm"
+          label="Requests a minute"
+          optional
+          error={form.errors.rate_limit_rpm}
+          help="No key of it may have more"
+          inputMode="numeric"
+          placeholder="no limit"
+        />
       </div>
-      {form.problem ? <ProblemNotice error={form.problem} /> : null}
-      <DialogFoot>
-        <Button variant="ghost" onClick={onClose}>
-          Cancel
-        </Button>
-        <Button type="submit" variant="primary" isBusy={form.isBusy}>
-          {workspace ? "Save" : "Make it"}
-        </Button>
-      </DialogFoot>
-    </form>
+    </FormShell>
   );
 }
