@@ -1,4 +1,5 @@
 import { writeAudit } from "@keygate/shared/db/audit";
+import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ApiHarness, createApiHarness } from "./harness.ts";
 
@@ -98,6 +99,36 @@ test("the overview counts people, keys and vendors, and shows the latest events"
     keys_expiring_within_7_days: 0,
     revocations_overdue: 0,
   });
+  const today = new Date().toISOString().slice(0, 10);
+  expect(body.keys_by_day).toHaveLength(30);
+  expect(body.keys_by_day.at(-1)).toEqual({ day: today, made: 0, ended: 0 });
   expect(body.recent_events).toHaveLength(10);
   expect(body.recent_events[0].action).toBe("developer.create");
+});
+
+test("the overview's history counts by day what jobs made and ended, of the last thirty days and nothing older", async () => {
+  const midnight = Date.parse(`${new Date().toISOString().slice(0, 10)}T00:00:01Z`);
+  const dayMs = 86_400_000;
+  let n = 0;
+  const addJob = (daysAgo: number, kind: string, state: string) => {
+    const at = midnight - daysAgo * dayMs;
+    const time = at.toString(16).padStart(12, "0");
+    const id = `job-${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${String(++n).padStart(12, "0")}`;
+    return sql`insert into jobs (id, kind, state, input, priority, requested_by, requested_by_id, created_at, finished_at)
+      values (${id}, ${kind}, ${state}, '{}', 5, 'test', 'test', ${new Date(at)}, ${new Date(at)})`.execute(
+      api.deps.db,
+    );
+  };
+  for (const kind of ["provision", "rotate", "revoke", "check"]) await addJob(2, kind, "succeeded");
+  await addJob(2, "provision", "failed");
+  await addJob(29, "revoke", "succeeded");
+  await addJob(30, "revoke", "succeeded");
+  await addJob(200, "provision", "succeeded");
+  const { body } = await api.call("GET", "/dashboard/stats");
+  const dayOf = (daysAgo: number) => new Date(midnight - daysAgo * dayMs).toISOString().slice(0, 10);
+  expect(body.keys_by_day.filter(({ made, ended }: { made: number; ended: number }) => made + ended > 0)).toEqual([
+    { day: dayOf(29), made: 0, ended: 1 },
+    { day: dayOf(2), made: 2, ended: 1 },
+  ]);
+  expect(body.keys_by_day).toHaveLength(30);
 });

@@ -12,6 +12,7 @@ const of = (activeKeys: number): Figures => ({
   active_keys: activeKeys,
   keys_by_vendor: {},
   keys_by_team: {},
+  keys_by_day: [],
 });
 
 test("counts a small installation each time that somebody asks", async () => {

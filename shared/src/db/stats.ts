@@ -1,6 +1,33 @@
 import { sql } from "kysely";
 import type { Db } from "./client.ts";
 
+export const historyDays = 30;
+
+/** What a UUIDv7 made at that moment begins with: ids sort by creation, so this bounds a range of their index. */
+const idPrefixAt = (ms: number): string =>
+  ms
+    .toString(16)
+    .padStart(12, "0")
+    .replace(/^(.{8})/, "$1-");
+
+/**
+ * Keys made and ended on each of the last days, today included, by UTC. From the jobs that did it and not from the keys:
+ * an index reads the jobs of that time alone, however many keys there are.
+ */
+async function readHistory(db: Db) {
+  const { rows } = await sql<{ day: string; made: number; ended: number }>`
+    with days as (
+      select (now() at time zone 'utc')::date - n as day from generate_series(0, ${historyDays - 1}::integer) as n),
+    done as (
+      select (finished_at at time zone 'utc')::date as day, kind from jobs
+      where kind in ('provision', 'rotate', 'revoke') and state = 'succeeded'
+        and id > ${`job-${idPrefixAt(Date.now() - (historyDays + 1) * 86_400_000)}`})
+    select to_char(days.day, 'YYYY-MM-DD') as day, count(done.kind) filter (where done.kind <> 'revoke') as made,
+      count(done.kind) filter (where done.kind = 'revoke') as ended
+    from days left join done on done.day = days.day group by days.day order by days.day`.execute(db);
+  return rows;
+}
+
 /** The figures of the overview page. Each is served by an index; none reads whole tables of dead keys. */
 export async function readStats(db: Db) {
   const byVendor = await db
@@ -34,6 +61,7 @@ export async function readStats(db: Db) {
         and revoke_requested_at < now() - interval '5 minutes') as overdue`.execute(db);
   const row = counts.rows[0];
   return {
+    keys_by_day: await readHistory(db),
     total_developers: row?.total_developers ?? 0,
     active_developers: row?.active_developers ?? 0,
     vendors_configured: row?.vendors_configured ?? 0,

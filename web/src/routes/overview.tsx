@@ -3,6 +3,7 @@ import { VendorId } from "@keygate/shared/contracts/vendors/registry";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
+import { ChangeLink, useWhyNotChange } from "../components/change.tsx";
 import { EventList } from "../components/event-list.tsx";
 import { HealthBadge } from "../components/health.tsx";
 import { VendorName } from "../components/marks.tsx";
@@ -18,6 +19,7 @@ import { statsQuery } from "../data/overview.ts";
 import { vendorsQuery } from "../data/vendors.ts";
 import { Bars } from "../features/overview/bars.tsx";
 import { FirstSteps } from "../features/overview/first-steps.tsx";
+import { History } from "../features/overview/history.tsx";
 import { cn } from "../lib/cn.ts";
 import { count } from "../lib/format.ts";
 
@@ -28,6 +30,7 @@ export function OverviewPage() {
   const vendors = useQuery(vendorsQuery);
   const newest = useQuery(keysQuery({ status: "all" }, 5));
   const disputes = useQuery(auditQuery({ action: "key.claim_disputed" }, 3));
+  const whyNot = useWhyNotChange();
   const data = stats.data;
   const isEmpty =
     newest.data?.items.length === 0 ||
@@ -38,9 +41,9 @@ export function OverviewPage() {
     <Page
       title="Overview"
       action={
-        <Link className={buttonClass("primary")} to="/keys/new">
+        <ChangeLink variant="primary" to="/keys/new">
           <Plus aria-hidden /> New key
-        </Link>
+        </ChangeLink>
       }
     >
       {stats.isError ? <ProblemNotice error={stats.error} /> : null}
@@ -55,7 +58,7 @@ export function OverviewPage() {
               to="/keys/$id"
               params={{ id: KeyId.parse(event.resource_id) }}
             >
-              See the key and revoke it
+              {whyNot ? "See the key" : "See the key and revoke it"}
             </Link>
           }
         >
@@ -89,6 +92,10 @@ export function OverviewPage() {
         />
         <Figure label="Revocations overdue" value={data?.revocations_overdue} to="/debt" bad />
       </dl>
+      <Card>
+        <CardHead title="Keys made and ended" note="The last 30 days" />
+        {data ? <History days={data.keys_by_day ?? []} /> : <Skeleton className="m-4 h-48" />}
+      </Card>
       <div className="grid gap-5 lg:grid-cols-3">
         <Card>
           <CardHead title="Keys by vendor" />
