@@ -2,10 +2,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { z } from "zod";
-import { type ApiClient, signIn } from "./demo/api-client.ts";
-import { type Line, liveThrough } from "./demo/life-of-a-key.ts";
-import { useKeyOf } from "./demo/use-key.ts";
+import { signIn } from "./demo/api-client.ts";
+import type { Line } from "./demo/life-of-a-key.ts";
+import { showAudit, showLife } from "./demo/show.ts";
 import { type Stack, startStack } from "./stack.ts";
 
 const help = `Usage: npm run demo [-- --vendor NAME] [-- --help]
@@ -24,53 +23,6 @@ if (values.help) {
 
 interface Row extends Line {
   vendor: string;
-}
-
-const Id = z.object({ id: z.string() });
-const CreatedKey = z.object({ secret: z.string() });
-
-/** What a person does in Anthropic's Console: makes the key that the instructions ask for. */
-async function makeAnthropicKey(stack: Stack, instructions: string): Promise<string> {
-  const workspaceId = /\((wrkspc_\w+)\)/.exec(instructions)?.[1];
-  const name = /Key name: (\S+)/.exec(instructions)?.[1];
-  const until = /not later than (\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}) UTC/.exec(instructions);
-  const made = await stack.simulator.vendors.anthropic.control("create_key", {
-    workspace_id: workspaceId,
-    name,
-    principal: { type: "service_account_actor", service_account_id: "svac_01SIMULATED" },
-    expires_at: until ? `${until[1]}T${until[2]}:00Z` : null,
-  });
-  return CreatedKey.parse(made?.body).secret;
-}
-
-async function showLife(stack: Stack, api: ApiClient, vendor: string, report: (line: Line) => void): Promise<void> {
-  const use = useKeyOf[vendor];
-  if (!use) return;
-  const developer = await api.call("POST", "/api/v1/developers", {
-    name: "Ada Lovelace",
-    email: `ada+${vendor}@example.com`,
-    team: "engines",
-  });
-  const developerId = Id.parse(developer.body).id;
-  const makeByHand = (instructions: string) => makeAnthropicKey(stack, instructions);
-  try {
-    await liveThrough({ api, vendor, developerId, use, makeByHand, report });
-  } catch (error) {
-    report({ what: "stopped", seen: error instanceof Error ? error.message : String(error), ok: false });
-  }
-}
-
-/** What the audit log says of itself. */
-async function showAudit(api: ApiClient, report: (line: Line) => void): Promise<void> {
-  const events = await api.call("GET", "/api/v1/audit?limit=500");
-  const count = Array.isArray(events.body) ? events.body.length : 0;
-  report({ what: "audit rows written", seen: String(count), ok: count > 0 });
-  const verified = await api.call("GET", "/api/v1/audit/verify");
-  report({
-    what: "audit log verified",
-    seen: verified.body.ok === true ? "whole" : "not whole",
-    ok: verified.body.ok === true,
-  });
 }
 
 function table(rows: readonly Row[]): string {
@@ -97,7 +49,7 @@ try {
   if (chosen.length === 0) throw new Error(`There is no vendor ${values.vendor}. See --help.`);
   for (const vendor of chosen) {
     console.log(`\n${vendor}`);
-    await showLife(started, api, vendor, (line) => {
+    await showLife(started.simulator, api, vendor, (line) => {
       rows.push({ vendor, ...line });
       console.log(`  ${line.ok ? "✓" : "✗"} ${line.what}: ${line.seen}`);
     });
