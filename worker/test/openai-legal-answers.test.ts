@@ -140,6 +140,25 @@ describe("OpenAI's answers that leave something out or are not OpenAI's", () => 
   });
 });
 
+describe("a page that is answered with status 200", () => {
+  it("sets no limit, so it is set again", async () => {
+    world = await openWorld({ vendor: openai, fixture: openaiFixture });
+    for (const path of ["/spend_limit$", "/model_permissions$"]) {
+      world.main.faults.add({
+        match: { method: "POST", path, nth: 1 },
+        when: "before",
+        do: { type: "respond", status: 200, text: "<h1>Sign in</h1>" },
+      });
+    }
+    const made = world.job();
+    const held = made.hold(await made.run(openai.provision));
+    const project = projectOf(String(held.vendorRef.projectId));
+    expect(project.spend_limit).toMatchObject({ threshold_amount: 5_000 });
+    expect(project.model_permissions).toMatchObject({ mode: "allow_list", model_ids: ["gpt-4o"] });
+    expect(held.vendorRef).toMatchObject({ spendLimitCents: 5_000, modelsAllowed: ["gpt-4o"] });
+  });
+});
+
 describe("what OpenAI has just made", () => {
   it("is waited for where OpenAI does not show it everywhere at once, and missed when it stays away", async () => {
     world = await openWorld({ vendor: openai, fixture: openaiFixture });

@@ -58,6 +58,8 @@ const SpendLimit = z.object({
   period: z.string().nullish(),
   scope: z.object({ type: z.string(), workspace_id: z.string().nullish() }),
 });
+// A limit that was set is answered with an object; a page with status 200 sets none.
+const Done = z.looseObject({});
 const User = z.object({ id: z.string(), email: z.string(), role: z.string().nullish() });
 
 export type AnthropicWorkspace = z.infer<typeof Workspace>;
@@ -183,13 +185,9 @@ export function createAnthropicClient(connection: AnthropicConnection) {
       listByCursor(`/workspaces/${seg(workspace)}/rate_limits`, "workspaces/id/rate_limits", WorkspaceRateLimit),
     /** Other limits of the entry stay as they are. It takes the entry's own id, not its group's. */
     setRequestsPerMinute: (workspace: string, entryId: string, value: number) =>
-      call(
-        "POST",
-        `/workspaces/${seg(workspace)}/rate_limits/${seg(entryId)}`,
-        "workspaces/id/rate_limits/id",
-        anything,
-        { body: { limits: [{ type: "requests_per_minute", value }] } },
-      ),
+      call("POST", `/workspaces/${seg(workspace)}/rate_limits/${seg(entryId)}`, "workspaces/id/rate_limits/id", Done, {
+        body: { limits: [{ type: "requests_per_minute", value }] },
+      }),
     /** @param cents a string of whole cents: "5000" is 50 dollars. */
     setSpendLimit: (workspace: string, cents: string) =>
       call("POST", "/spend_limits", "spend_limits", SpendLimit, {

@@ -127,7 +127,7 @@ export function createOpenAiClient({ http, baseUrl, adminKey, orgId }: OpenAiCon
     archiveProject: (id: string) =>
       orGone(call("POST", `/projects/${seg(id)}/archive`, "projects/id/archive", anything)),
     setSpendLimit: (project: string, cents: number) =>
-      call("POST", `/projects/${seg(project)}/spend_limit`, "spend_limit", anything, {
+      call("POST", `/projects/${seg(project)}/spend_limit`, "spend_limit", SpendLimit, {
         threshold_amount: cents,
         currency: "USD",
         interval: "month",
@@ -141,7 +141,7 @@ export function createOpenAiClient({ http, baseUrl, adminKey, orgId }: OpenAiCon
     getModelPermissions: (project: string) =>
       orGone(call("GET", `/projects/${seg(project)}/model_permissions`, "model_permissions", ModelPermissions)),
     allowModels: (project: string, models: readonly string[]) =>
-      call("POST", `/projects/${seg(project)}/model_permissions`, "model_permissions", anything, {
+      call("POST", `/projects/${seg(project)}/model_permissions`, "model_permissions", ModelPermissions, {
         mode: "allow_list",
         model_ids: models,
       }),

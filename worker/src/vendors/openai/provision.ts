@@ -109,8 +109,8 @@ const setSpendLimit: OpenAiStep = {
   undo: null,
   async run({ client, key }, state) {
     const cents = Math.max(1, microsToCents(key.budgetMicros));
-    await client.setSpendLimit(must(state.projectId, "projectId"), cents);
-    return { spendLimitCents: cents };
+    const confirmed = await client.setSpendLimit(must(state.projectId, "projectId"), cents);
+    return { spendLimitCents: confirmed.threshold_amount };
   },
 };
 
@@ -121,8 +121,8 @@ const allowModels: OpenAiStep = {
   undo: null,
   async run({ client, key }, state) {
     if (!key.modelsAllowed) return {};
-    await client.allowModels(must(state.projectId, "projectId"), key.modelsAllowed);
-    return { modelsAllowed: [...key.modelsAllowed] };
+    const confirmed = await client.allowModels(must(state.projectId, "projectId"), key.modelsAllowed);
+    return { modelsAllowed: confirmed.model_ids };
   },
 };
 
