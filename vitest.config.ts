@@ -10,6 +10,7 @@ export default defineConfig({
       : [
           "**/node_modules/**",
           "embedded/test/images.test.ts",
+          "embedded/test/redis-failover.test.ts",
           "embedded/test/server-mode-secured.test.ts",
           "embedded/test/server-mode-secured-faults.test.ts",
           "worker/test/reconcile-crowd.test.ts",

@@ -30,7 +30,7 @@ test("every npm script that the docs name exists, and so does the program behind
   expect(named.length).toBeGreaterThan(30);
   for (const { page, name } of named) expect(Object.keys(scripts), `${page}: npm run ${name}`).toContain(name);
   for (const [name, command] of Object.entries(scripts)) {
-    const [, program] = /^node (\S+)/.exec(command) ?? [];
+    const [, program] = /^node (?:--\S+ )*(\S+)/.exec(command) ?? [];
     if (program) expect(existsSync(join(root, program)), `${name}: ${program}`).toBe(true);
   }
 });
@@ -39,7 +39,7 @@ test("every npm script that the docs name exists, and so does the program behind
 const withHelp = ["start", "dev", "demo", "crash", "restore-drill", "simulator"];
 
 test.each(withHelp)("npm run %s says what it does, by the name that the docs use", async (name) => {
-  const [, program = ""] = /^node (\S+)/.exec(scripts[name] ?? "") ?? [];
+  const [, program = ""] = /^node (?:--\S+ )*(\S+)/.exec(scripts[name] ?? "") ?? [];
   const { stdout } = await promisify(execFile)(process.execPath, [join(root, program), "--help"], { cwd: root });
   expect(stdout).toMatch(new RegExp(`npm (run )?${name}\\b`));
   expect(stdout).toContain("--help");

@@ -25,7 +25,7 @@ export const unencrypted =
   "select string_agg(format('%s %s %s', application_name, backend_type, query), '; ') from pg_stat_ssl s join pg_stat_activity a using (pid) where not s.ssl and a.client_port > 0 and a.query <> '' and a.pid <> pg_backend_pid()";
 
 /** A service that this test owns and may end at any moment. */
-interface Service {
+export interface Service {
   /** SIGKILL. */
   kill(): Promise<void>;
   /** Starts it again on the same port, stopping it first if it runs. */
@@ -57,7 +57,8 @@ function certificateIn(dir: string): Tls {
   return paths;
 }
 
-async function startService(file: string, args: string[], user: typeof person = null): Promise<Service> {
+/** Starts a service that ends with the test at the latest. */
+export async function startService(file: string, args: string[], user: typeof person = null): Promise<Service> {
   const start = () =>
     startDaemon({
       file,

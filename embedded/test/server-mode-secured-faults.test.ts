@@ -3,13 +3,13 @@ import { VENDOR_NAMES } from "@keygate/simulator/start";
 import { expect, test, vi } from "vitest";
 import { runSeed } from "../src/crash/run-seed.ts";
 import { vendorNames } from "../src/crash/world.ts";
-import { type ApiClient, signIn } from "../src/demo/api-client.ts";
+import { signIn } from "../src/demo/api-client.ts";
 import type { Line } from "../src/demo/life-of-a-key.ts";
 import { showAudit, showLife } from "../src/demo/show.ts";
 import type { Backend } from "../test-support/server-mode.ts";
 import { ask } from "./harness.ts";
-import { openSecuredLane } from "./secured-lane.ts";
 import { secureSetting, unencrypted } from "./secured-setting.ts";
+import { inTurn, openWideLane } from "./wide-lane.ts";
 
 vi.setConfig({ testTimeout: 1_200_000 });
 
@@ -18,21 +18,11 @@ const seeds = [2, 111, 198, 246, 349, 370];
 const harmful = ["kill worker", "kill api", "kill at call", "freeze", "restart postgres", "restart pgbouncer"];
 const harmfulToRedis = ["flush redis", "restart redis"];
 
-/** Each call goes to the next of several APIs. */
-function inTurn(clients: readonly [ApiClient, ...ApiClient[]]): ApiClient {
-  let turn = 0;
-  const next = () => clients[turn++ % clients.length] ?? clients[0];
-  return {
-    call: (...args) => next().call(...args),
-    waitForJob: (...args) => next().waitForJob(...args),
-  };
-}
-
 test.each<Backend>(["redis", "postgres"])(
   "secured server mode on the %s queue, two APIs and three workers: the demo's lines hold, and faults lose nothing",
   async (backend) => {
     const setting = await secureSetting(backend);
-    const lane = await openSecuredLane(backend, setting);
+    const lane = await openWideLane(backend, setting);
     expect(await ask(setting.postgres.url, unencrypted)).toBeNull();
 
     const { email, password } = lane.admin;

@@ -10,7 +10,8 @@ const meanings = {
   DATABASE_URL: "Where PostgreSQL is: `postgres://user:password@host:5432/keygate`; `?sslmode=verify-full` for TLS.",
   DATABASE_DIRECT_URL:
     "The same database past PgBouncer, for what listens: the queue when there is no Redis. Only with a pooler.",
-  REDIS_URL: "Where Redis or Valkey is, `rediss://` for TLS. Left out, the queue lives in PostgreSQL.",
+  REDIS_URL:
+    "Where Redis or Valkey is: `redis://`, `redis+sentinel://` or `redis+cluster://`, `rediss` for TLS. Left out, the queue lives in PostgreSQL.",
   SECRET_KEY: "Signs access tokens. At least 32 characters. A new one signs everybody out.",
   ENCRYPTION_KEY: "Encrypts vendor credentials. A comma-separated list: the first encrypts, all decrypt.",
   ADMIN_EMAIL: "The first owner's address; read when there is no user yet.",

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { VendorId, vendorContracts, vendorIds } from "./contracts/vendors/registry.ts";
 import type { VendorContract } from "./contracts/vendors/vendor-contract.ts";
 import { type ReconcileConfig, reconcileConfigOf, reconcileEnvironment } from "./reconcile-config.ts";
+import { readRedisUrl } from "./redis.ts";
 import { Secret } from "./secret.ts";
 import type { TracingConfig } from "./tracer.ts";
 
@@ -72,7 +73,9 @@ export const Environment = z.object({
     .optional(),
   REDIS_URL: z
     .string()
-    .refine((text) => /^rediss?:\/\//.test(text), { message: "must start with redis:// or rediss://" })
+    .refine((text) => readRedisUrl(text) !== null, {
+      message: "must be redis://, redis+sentinel:// or redis+cluster:// with its hosts (rediss for TLS)",
+    })
     .optional(),
   SECRET_KEY: strongSecret,
   ENCRYPTION_KEY: z

@@ -1,7 +1,7 @@
-import { Redis } from "ioredis";
 import type { JobId } from "./contracts/ids.ts";
 import type { Db } from "./db/client.ts";
 import { handoffRows } from "./db/handoffs.ts";
+import { openRedis } from "./redis.ts";
 
 /** Where a sealed key waits to be taken, once. */
 export interface Handoff {
@@ -21,13 +21,7 @@ export function openHandoff(redisUrl: string | null, db: Db, onError: (error: Er
     const rows = handoffRows(db);
     return { put: rows.put, take: rows.take, drop: rows.drop, close: async () => {} };
   }
-  const redis = new Redis(redisUrl, {
-    maxRetriesPerRequest: 2,
-    commandTimeout: 5_000,
-    connectTimeout: 5_000,
-    retryStrategy: (times) => Math.min(100 * 2 ** Math.min(times, 5), 2_000),
-  });
-  redis.on("error", onError);
+  const redis = openRedis(redisUrl, { maxRetriesPerRequest: 2, commandTimeout: 5_000 }, onError);
   return {
     async put(jobId, jwe, ttlSeconds) {
       await redis.set(redisKey(jobId), jwe, "EX", ttlSeconds);

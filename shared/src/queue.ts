@@ -9,11 +9,11 @@ import {
   Worker,
   type WorkerOptions,
 } from "bullmq";
-import { Redis } from "ioredis";
 import pg from "pg";
 import type { JobId } from "./contracts/ids.ts";
 import { QueuedJob } from "./contracts/jobs.ts";
 import { type VendorId, vendorIds } from "./contracts/vendors/registry.ts";
+import { type AnyRedis, openRedis } from "./redis.ts";
 
 export type QueueName = `vendor-${VendorId}` | "maintenance";
 
@@ -69,20 +69,14 @@ export interface QueueConfig {
   databaseDirectUrl?: string | null;
 }
 
-type Connection = { redis: Redis } | { pool: pg.Pool };
+type Connection = { redis: AnyRedis } | { pool: pg.Pool };
 
 /** The one place that decides where BullMQ lives: Redis when there is one, otherwise PostgreSQL. */
 function connect(config: QueueConfig, failFast: boolean, onError: (error: Error) => void, poolMax: number): Connection {
   if (config.redisUrl) {
     // Whoever serves a request wants an error now; whoever works jobs waits until Redis is back.
-    const redis = new Redis(config.redisUrl, {
-      maxRetriesPerRequest: failFast ? 1 : null,
-      connectTimeout: 5_000,
-      ...(failFast ? { commandTimeout: 3_000 } : {}),
-      retryStrategy: (times) => Math.min(100 * 2 ** Math.min(times, 5), 2_000),
-    });
-    redis.on("error", onError);
-    return { redis };
+    const patience = failFast ? { maxRetriesPerRequest: 1, commandTimeout: 3_000 } : { maxRetriesPerRequest: null };
+    return { redis: openRedis(config.redisUrl, patience, onError) };
   }
   const pool = new pg.Pool({
     connectionString: config.databaseDirectUrl ?? config.databaseUrl,

@@ -8,6 +8,7 @@ import { type Child, startChild } from "../src/child.ts";
 import { openDatabase } from "../src/crash/database.ts";
 import type { Lane, ProcessName } from "../src/crash/lane.ts";
 import { openLogFile } from "../src/crash/log-file.ts";
+import type { ApiClient } from "../src/demo/api-client.ts";
 import type { RedisServer } from "../src/redis-server.ts";
 import type { Backend } from "../test-support/server-mode.ts";
 import { tempDir } from "./harness.ts";
@@ -20,11 +21,14 @@ const others = ["api-1", "worker-2"] as const;
 type AnyName = ProcessName | (typeof others)[number];
 const startsMax = 20;
 
+/** The servers, with their addresses in `env`; PostgreSQL's own `url` leads past whatever lies between. */
+export type LaneSetting = Pick<SecuredSetting, "env" | "postgres" | "redis">;
+
 /**
- * Two APIs and three workers in a secured setting, in the shape in which the crash runs disturb it. What crosses to
- * PostgreSQL is encrypted, so no write can be held: disturbances at a write do not take place.
+ * Two APIs and three workers on servers of the caller's, in the shape in which the crash runs disturb it. What crosses to
+ * PostgreSQL may be encrypted, so no write can be held: disturbances at a write do not take place.
  */
-export async function openSecuredLane(backend: Backend, setting: SecuredSetting): Promise<Lane & { urls: string[] }> {
+export async function openWideLane(backend: Backend, setting: LaneSetting): Promise<Lane & { urls: string[] }> {
   const simulator = await startSimulator();
   onTestFinished(() => simulator.close());
   const dir = tempDir();
@@ -139,5 +143,15 @@ export async function openSecuredLane(backend: Backend, setting: SecuredSetting)
       await database.ask(z.unknown(), "update idempotency_keys set locked_until = now() where response is null");
     },
     close: async () => {},
+  };
+}
+
+/** Each call goes to the next of several APIs. */
+export function inTurn(clients: readonly [ApiClient, ...ApiClient[]]): ApiClient {
+  let turn = 0;
+  const next = () => clients[turn++ % clients.length] ?? clients[0];
+  return {
+    call: (...args) => next().call(...args),
+    waitForJob: (...args) => next().waitForJob(...args),
   };
 }
