@@ -29,6 +29,17 @@ describe("revoking the last key", () => {
     expect(world.leftovers()).toEqual([]);
   });
 
+  it("purges an account that Azure shows among the deleted only half a minute later", async () => {
+    const world = await startWorld();
+    const { vendorRef } = await world.provisioned();
+    const looks = { match: { method: "GET", path: "deletedAccounts" }, when: "before" } as const;
+    const notYet = { error: { code: "ResourceNotFound", message: "not yet" } };
+    // A look each second, at each of three locations.
+    world.arm.faults.add({ ...looks, times: 90, do: { type: "respond", status: 404, body: notYet } });
+    await world.revoked(vendorRef);
+    expect(world.leftovers()).toEqual([]);
+  });
+
   it("ends access and says until when the rest stays, where KeyGate may not purge", async () => {
     const world = await startWorld({ missing_roles: ["purge"] });
     const { vendorRef, use } = await world.provisioned();

@@ -97,8 +97,11 @@ const purge = ending("purge-account", async (ctx, state, account) => {
   const ageMs = await ctx.stepAgeMs();
   const outcome = await purgeAccount(ctx, account, ageMs);
   if (outcome !== "unseen") return withWarning(outcome, state);
-  // Gone before this job, or not shown yet: until then name, subdomain and quota would stay taken for two days.
-  if (ageMs >= Math.min(deletedShowsMs, ctx.client.settleMs)) return {};
+  // Not shown yet, or gone for good before this job: then name, subdomain and quota would stay taken for two days. What
+  // this job has seen alive must be among the deleted sooner or later; a deletion may go on out of sight.
+  const sawIt = state.keysReplaced !== undefined;
+  const patienceMs = sawIt ? ctx.client.settleMs : Math.min(deletedShowsMs, ctx.client.settleMs);
+  if (ageMs >= patienceMs) return {};
   throw comeBack(ctx, 1_000, "Azure does not show the deleted account yet");
 });
 
