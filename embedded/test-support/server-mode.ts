@@ -72,6 +72,7 @@ export async function startServerMode(
     apis,
     apiProcesses,
     workers,
+    admin,
     openai: simulator.vendors.openai,
     adminKey: String(simulator.env.OPENAI_ADMIN_KEY),
     databaseUrl: database.url,

@@ -36,7 +36,7 @@ test("every npm script that the docs name exists, and so does the program behind
 });
 
 /** Programs that say what they do without doing it. What the others do, their own tests run. */
-const withHelp = ["start", "dev", "demo", "crash", "restore-drill", "simulator"];
+const withHelp = ["start", "dev", "demo", "crash", "bench", "restore-drill", "simulator", "audit-key", "user-link"];
 
 test.each(withHelp)("npm run %s says what it does, by the name that the docs use", async (name) => {
   const [, program = ""] = /^node (?:--\S+ )*(\S+)/.exec(scripts[name] ?? "") ?? [];
