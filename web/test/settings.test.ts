@@ -58,6 +58,8 @@ it("invites an admin by a link that is shown once, sets their password, and remo
   await row.getByRole("button", { name: `Change ${email}` }).click();
   await page.getByRole("menuitem", { name: "Remove" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
+  // While the window is open, no row behind it counts as being there.
+  await page.getByRole("dialog").waitFor({ state: "detached" });
   await row.waitFor({ state: "detached" });
   await guest.page.goto(`${dashboard.url}/keys`);
   await guest.page.waitForURL("**/sign-in?to=*");
@@ -88,6 +90,8 @@ it("makes a service token that works, is never shown again, and ends when it is 
   expect(stored).not.toContain(token);
   await row.getByRole("button", { name: "Revoke deploy" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
+  // While the window is open, no row behind it counts as being there.
+  await page.getByRole("dialog").waitFor({ state: "detached" });
   await row.waitFor({ state: "detached" });
   expect(await status()).toBe(401);
   expect(await logsOf(dashboard)).not.toContain(token);

@@ -23,7 +23,9 @@ export function DeveloperPicker({ value, onChange, aria }: DeveloperPickerProps)
       <div className="flex min-h-9 items-center justify-between gap-3 rounded-md border border-line-strong/70 bg-surface px-3 py-1.5">
         <span className="min-w-0">
           <span className="font-medium">{chosen.data?.name ?? (chosen.isError ? "No such developer" : "…")}</span>{" "}
-          <span className="text-ink-3 [overflow-wrap:anywhere]">{chosen.data?.email}</span>
+          <span className="text-ink-3 max-sm:block max-sm:truncate sm:[overflow-wrap:anywhere]">
+            {chosen.data?.email}
+          </span>
         </span>
         <Button {...aria} size="sm" variant="ghost" onClick={() => onChange(null)}>
           Change

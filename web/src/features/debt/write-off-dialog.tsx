@@ -4,6 +4,7 @@ import { Dialog } from "../../components/ui/dialog.tsx";
 import { writeOffDebt } from "../../data/debt.ts";
 import { queryClient } from "../../data/query-client.ts";
 import { useForm } from "../../lib/form.ts";
+import { words } from "../../lib/format.ts";
 import { toast } from "../../lib/toasts.ts";
 
 /** Stops the trying, for a reason that stays in the audit log. */
@@ -32,6 +33,15 @@ function WriteOffForm({ debt, onClose }: { debt: Debt; onClose(): void }) {
   });
   return (
     <FormShell form={form} deed="Write it off" variant="danger" onCancel={onClose}>
+      <p>
+        {words(debt.kind)}
+        {debt.owner ? `, ${debt.owner.name} (${debt.owner.team})` : ""}
+        {debt.project_name ? (
+          <span className="block font-mono text-[0.8125rem] text-ink-2 [overflow-wrap:anywhere]">
+            {debt.project_name}
+          </span>
+        ) : null}
+      </p>
       <LongTextField
         form={form}
         name="reason"

@@ -25,7 +25,7 @@ interface KeyCardProps {
   onClose(): void;
 }
 
-const maskOf = (hint: string): string => hint.replace("...", "•".repeat(24));
+const maskOf = (hint: string): string => hint.replace("...", "•".repeat(12));
 
 /**
  * The key, this once. It is in this component's state only: what holds it is gone when the card is closed, and the

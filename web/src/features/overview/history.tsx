@@ -15,10 +15,12 @@ const Mark = ({ className }: { className: string }) => (
 
 /** What was made stands above the line and what ended below it; the same numbers as a table for those who read. */
 export function History({ days }: { days: Days }) {
-  const most = Math.max(1, ...days.flatMap(({ made, ended }) => [made, ended]));
+  const mostMade = Math.max(0, ...days.map((day) => day.made));
+  const mostEnded = Math.max(0, ...days.map((day) => day.ended));
   const [made, ended] = [sum(days, "made"), sum(days, "ended")];
   if (made + ended === 0) return <p className="p-4 text-ink-2">No key was made or ended in that time.</p>;
-  const height = (n: number) => ({ height: n === 0 ? 0 : `max(2px, ${(n / most) * 100}%)` });
+  // One scale for both sides of the line; a side where nothing happened takes no room.
+  const height = (n: number, most: number) => ({ height: n === 0 ? 0 : `max(2px, ${(n / most) * 100}%)` });
   return (
     <figure className="p-4">
       <figcaption className="flex flex-wrap gap-x-5 gap-y-1 text-ink-2">
@@ -28,24 +30,27 @@ export function History({ days }: { days: Days }) {
         <span className="flex items-center gap-2">
           <Mark className="bg-ink-3" /> {count(ended)} ended
         </span>
-        <span className="ml-auto text-[0.8125rem] text-ink-3">At most {count(most)} a day</span>
+        <span className="ml-auto text-[0.8125rem] text-ink-3">
+          Most in a day: {count(Math.max(mostMade, mostEnded))}
+        </span>
       </figcaption>
       <div
         role="img"
         aria-label={`In ${days.length} days ${plural(made, "key was", "keys were")} made and ${count(ended)} ended`}
-        className="mt-4 flex h-36 gap-px sm:gap-1"
+        className="mt-4 flex h-32"
       >
         {days.map(({ day, made, ended }) => (
           <div
             key={day}
             title={`${nameOf(day)}: ${count(made)} made, ${count(ended)} ended`}
-            className="flex flex-1 flex-col hover:bg-sunken"
+            className="flex flex-1 flex-col px-px hover:bg-sunken sm:px-0.5"
           >
-            <span className="flex h-1/2 items-end border-b border-line-strong">
-              <span className="w-full rounded-t-sm bg-brand" style={height(made)} />
+            <span className="flex min-h-0 items-end" style={{ flex: mostMade }}>
+              <span className="w-full rounded-t-sm bg-brand" style={height(made, mostMade)} />
             </span>
-            <span className="flex h-1/2 items-start">
-              <span className="w-full rounded-b-sm bg-ink-3" style={height(ended)} />
+            <span className="-mx-px border-t border-line-strong sm:-mx-0.5" />
+            <span className="flex min-h-0 items-start" style={{ flex: mostEnded }}>
+              <span className="w-full rounded-b-sm bg-ink-3" style={height(ended, mostEnded)} />
             </span>
           </div>
         ))}

@@ -15,10 +15,10 @@ export const Runs = ({ runs }: { runs: readonly ReconcileRun[] }) => (
       <tr>
         <Th>Vendor</Th>
         <Th>Look</Th>
-        <Th>Resources</Th>
-        <Th>Keys</Th>
-        <Th>Looked for one by one</Th>
-        <Th>Left out</Th>
+        <Th className="max-sm:hidden">Resources</Th>
+        <Th className="max-sm:hidden">Keys</Th>
+        <Th className="max-sm:hidden">Looked for one by one</Th>
+        <Th className="max-sm:hidden">Left out</Th>
         <Th>When</Th>
       </tr>
     </thead>
@@ -36,10 +36,10 @@ export const Runs = ({ runs }: { runs: readonly ReconcileRun[] }) => (
               <p className="mt-1 max-w-72 text-[0.8125rem] text-ink-3">{run.error ?? words(run.waiting ?? "")}</p>
             ) : null}
           </Td>
-          <Td className="tabular-nums">{count(run.resources_seen)}</Td>
-          <Td className="tabular-nums">{count(run.keys_seen)}</Td>
-          <Td className="tabular-nums">{count(run.rows_checked)}</Td>
-          <Td className="tabular-nums">{run.skipped ? count(run.skipped) : "–"}</Td>
+          <Td className="tabular-nums max-sm:hidden">{count(run.resources_seen)}</Td>
+          <Td className="tabular-nums max-sm:hidden">{count(run.keys_seen)}</Td>
+          <Td className="tabular-nums max-sm:hidden">{count(run.rows_checked)}</Td>
+          <Td className="tabular-nums max-sm:hidden">{run.skipped ? count(run.skipped) : "–"}</Td>
           <Td>
             {run.job_id ? (
               <Link className="underline" to="/jobs/$id" params={{ id: run.job_id }}>

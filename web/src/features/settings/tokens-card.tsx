@@ -54,8 +54,7 @@ export function TokensCard() {
           <thead>
             <tr>
               <Th>Name</Th>
-              <Th>Scopes</Th>
-              <Th>Last used</Th>
+              <Th className="max-sm:hidden">Last used</Th>
               <Th>Ends</Th>
               <Th>
                 <span className="sr-only">Actions</span>
@@ -70,9 +69,9 @@ export function TokensCard() {
                   <span className="block text-[0.8125rem] text-ink-3">
                     <span className="font-mono">{token.hint}</span> by {token.created_by}
                   </span>
+                  <span className="block font-mono text-[0.8125rem] text-ink-2">{token.scopes.join(", ")}</span>
                 </Td>
-                <Td className="font-mono text-[0.8125rem]">{token.scopes.join(", ")}</Td>
-                <Td>
+                <Td className="max-sm:hidden">
                   {token.last_used_at ? <Time at={token.last_used_at} /> : <span className="text-ink-3">never</span>}
                 </Td>
                 <Td>

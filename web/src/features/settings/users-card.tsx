@@ -58,9 +58,8 @@ export function UsersCard({ me }: { me: Me }) {
           <thead>
             <tr>
               <Th>E-mail</Th>
-              <Th>Role</Th>
-              <Th>State</Th>
-              <Th>Last sign-in</Th>
+              <Th>Role and state</Th>
+              <Th className="max-sm:hidden">Last sign-in</Th>
               <Th>
                 <span className="sr-only">Actions</span>
               </Th>
@@ -69,12 +68,12 @@ export function UsersCard({ me }: { me: Me }) {
           <tbody>
             {users.data.items.map((user) => (
               <tr key={user.id}>
-                <Td>
+                <Td className="[overflow-wrap:anywhere] max-sm:min-w-40">
                   {user.email}
-                  {user.id === me.id ? <span className="ml-2 text-ink-3">you</span> : null}
+                  {user.id === me.id ? <span className="ml-2 inline-block text-ink-3">you</span> : null}
                 </Td>
-                <Td>{words(user.role)}</Td>
                 <Td>
+                  <span className="mr-2">{words(user.role)}</span>
                   <Badge tone={user.status === "active" ? "good" : "info"}>{user.status}</Badge>{" "}
                   {user.open_link ? (
                     <span className="text-[0.8125rem] text-ink-3">
@@ -83,7 +82,7 @@ export function UsersCard({ me }: { me: Me }) {
                     </span>
                   ) : null}
                 </Td>
-                <Td>
+                <Td className="max-sm:hidden">
                   {user.last_sign_in_at ? (
                     <Time at={user.last_sign_in_at} />
                   ) : (

@@ -44,7 +44,7 @@ export function SetPassword({ token, onDone }: { token: string; onDone(): void }
         {purpose === "join"
           ? `${by} invited you to KeyGate as ${role}. `
           : `${by} made you a link for a new password. `}
-        It ends <Time at={until} />.
+        The link ends <Time at={until} />.
       </p>
       <Field label="E-mail">
         {(aria) => <Input {...aria} type="email" autoComplete="username" readOnly value={email} />}
