@@ -22,10 +22,12 @@ export async function operate(world: World, schedule: Schedule): Promise<void> {
       const body = { name: "Ada Lovelace", email: `ada.${name}@crash.test`, team: "engines" };
       const answer = await world.client.call("POST", "/developers", body, { idempotencyKey: `developer-${name}` });
       const made = z.object({ id: z.string() }).safeParse(answer?.body).data;
-      // An answer that died with the API is looked up, as with keys: the repeat is told that the address is taken.
-      const [found] = made
-        ? [made]
-        : await world.lane.ask(Id, "select id from developers where email = $1", [body.email]);
+      // A repeat gets the answer that died with the API; only where no answer came at all is it looked up.
+      const isUnknown = !answer || answer.status >= 500;
+      const [found] =
+        made || !isUnknown
+          ? [made]
+          : await world.lane.ask(Id, "select id from developers where email = $1", [body.email]);
       if (!found) throw new Error(`No developer was made: ${JSON.stringify(answer)}`);
       return found.id;
     }),
