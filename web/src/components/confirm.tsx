@@ -1,9 +1,7 @@
 import { type ReactNode, useState } from "react";
-import { ChangeButton } from "./change.tsx";
-import { Button } from "./ui/button.tsx";
-import { Dialog, DialogFoot } from "./ui/dialog.tsx";
+import { FormShell } from "./form.tsx";
+import { Dialog } from "./ui/dialog.tsx";
 import { Field, Input } from "./ui/field.tsx";
-import { ProblemNotice } from "./ui/notice.tsx";
 
 export interface ConfirmProps {
   isOpen: boolean;
@@ -45,13 +43,12 @@ function ConfirmBody({ onClose, children, deed, typed, run }: ConfirmProps) {
     }
   };
   return (
-    <form
-      noValidate
-      onSubmit={(event) => {
-        event.preventDefault();
-        void submit();
-      }}
-      className="flex flex-col gap-4"
+    <FormShell
+      form={{ submit, problem: error, isBusy }}
+      deed={deed}
+      variant="danger"
+      reason={typed && text.trim() !== typed ? `Type ${typed} first` : null}
+      onCancel={onClose}
     >
       <div className="flex flex-col gap-2 text-ink-2">{children}</div>
       {typed ? (
@@ -67,20 +64,6 @@ function ConfirmBody({ onClose, children, deed, typed, run }: ConfirmProps) {
           )}
         </Field>
       ) : null}
-      {error ? <ProblemNotice error={error} /> : null}
-      <DialogFoot>
-        <Button variant="ghost" onClick={onClose}>
-          Cancel
-        </Button>
-        <ChangeButton
-          type="submit"
-          variant="danger"
-          isBusy={isBusy}
-          reason={typed && text.trim() !== typed ? `Type ${typed} first` : null}
-        >
-          {deed}
-        </ChangeButton>
-      </DialogFoot>
-    </form>
+    </FormShell>
   );
 }

@@ -15,7 +15,7 @@ const ChangeFields = ({ children }: { children: ReactNode }) => (
 );
 
 export interface FormShellProps {
-  form: Pick<Form<Record<string, unknown>>, "submit" | "problem" | "isBusy">;
+  form: { submit(): Promise<void>; problem: unknown; isBusy: boolean };
   /** What the button says: the deed, not "OK". */
   deed: string;
   variant?: ButtonProps["variant"];
@@ -81,56 +81,30 @@ export function FormShell(props: FormShellProps) {
   );
 }
 
-type Bound<V extends Record<string, unknown>> = Omit<FieldProps, "children" | "className"> & {
-  form: Form<V>;
-  name: keyof V & string;
-};
+type TextFieldProps<V extends Record<string, unknown>> = Omit<FieldProps, "children" | "className"> &
+  Omit<ComponentProps<typeof Input>, "form" | "name"> & {
+    form: Form<V>;
+    name: keyof V & string;
+    /** So many lines instead of one. */
+    rows?: number;
+  };
 
-/** A line of text that a form holds. `error` where the contract's own words would help nobody. */
-export function TextField<V extends Record<string, unknown>>({
-  form,
-  name,
-  label,
-  help,
-  optional,
-  error = form.errors[name],
-  ...rest
-}: Bound<V> & Omit<ComponentProps<typeof Input>, "form" | "name">) {
+/** Text that a form holds. `error` where the contract's own words would help nobody. */
+export function TextField<V extends Record<string, unknown>>(props: TextFieldProps<V>) {
+  const { form, name, label, help, optional, rows, className, error = form.errors[name], ...rest } = props;
+  const value = String(form.values[name] ?? "");
+  const change = ({ target }: { target: { value: string } }) => form.set(name, target.value as V[typeof name]);
+  const { autoComplete = "off", autoFocus, spellCheck } = rest;
+  const long = { rows, autoComplete, autoFocus, spellCheck };
   return (
     <Field label={label} help={help} error={error} {...(optional ? { optional } : {})}>
-      {(aria) => (
-        <Input
-          autoComplete="off"
-          {...rest}
-          {...aria}
-          value={String(form.values[name] ?? "")}
-          onChange={(event) => form.set(name, event.target.value as V[typeof name])}
-        />
-      )}
-    </Field>
-  );
-}
-
-/** The same for several lines. */
-export function LongTextField<V extends Record<string, unknown>>({
-  form,
-  name,
-  label,
-  help,
-  optional,
-  error = form.errors[name],
-  ...rest
-}: Bound<V> & Omit<ComponentProps<typeof Textarea>, "form" | "name">) {
-  return (
-    <Field label={label} help={help} error={error} {...(optional ? { optional } : {})}>
-      {(aria) => (
-        <Textarea
-          {...rest}
-          {...aria}
-          value={String(form.values[name] ?? "")}
-          onChange={(event) => form.set(name, event.target.value as V[typeof name])}
-        />
-      )}
+      {(aria) =>
+        rows === undefined ? (
+          <Input autoComplete="off" {...rest} {...aria} className={className} value={value} onChange={change} />
+        ) : (
+          <Textarea {...long} {...aria} className={className} value={value} onChange={change} />
+        )
+      }
     </Field>
   );
 }

@@ -8,12 +8,13 @@ import type { z } from "zod";
 import { ChangeButton } from "../components/change.tsx";
 import { Confirm } from "../components/confirm.tsx";
 import { DeveloperPicker } from "../components/developer-picker.tsx";
+import { FormShell } from "../components/form.tsx";
 import { KeyRows } from "../components/key-rows.tsx";
 import { Fact, Facts, Page } from "../components/page.tsx";
 import { Badge } from "../components/ui/badge.tsx";
-import { Button, buttonClass } from "../components/ui/button.tsx";
+import { buttonClass } from "../components/ui/button.tsx";
 import { Card, CardHead } from "../components/ui/card.tsx";
-import { Dialog, DialogFoot } from "../components/ui/dialog.tsx";
+import { Dialog } from "../components/ui/dialog.tsx";
 import { Empty } from "../components/ui/empty.tsx";
 import { Field, Select } from "../components/ui/field.tsx";
 import { ProblemNotice } from "../components/ui/notice.tsx";
@@ -202,7 +203,12 @@ function AddMember({ id, onClose }: { id: WorkspaceId; onClose(): void }) {
     }
   };
   return (
-    <div className="flex flex-col gap-4">
+    <FormShell
+      form={{ submit: add, problem: error, isBusy }}
+      deed="Add"
+      reason={developerId ? null : "Choose a developer"}
+      onCancel={onClose}
+    >
       <Field label="Developer">
         {(aria) => <DeveloperPicker aria={aria} value={developerId} onChange={setDeveloperId} />}
       </Field>
@@ -215,20 +221,6 @@ function AddMember({ id, onClose }: { id: WorkspaceId; onClose(): void }) {
           </Select>
         )}
       </Field>
-      {error ? <ProblemNotice error={error} /> : null}
-      <DialogFoot>
-        <Button variant="ghost" onClick={onClose}>
-          Cancel
-        </Button>
-        <ChangeButton
-          variant="primary"
-          isBusy={isBusy}
-          reason={developerId ? null : "Choose a developer"}
-          onClick={add}
-        >
-          Add
-        </ChangeButton>
-      </DialogFoot>
-    </div>
+    </FormShell>
   );
 }

@@ -1,5 +1,5 @@
 import { type Debt, WriteOffRequest } from "@keygate/shared/contracts/debt";
-import { FormShell, LongTextField } from "../../components/form.tsx";
+import { FormShell, TextField } from "../../components/form.tsx";
 import { Dialog } from "../../components/ui/dialog.tsx";
 import { writeOffDebt } from "../../data/debt.ts";
 import { queryClient } from "../../data/query-client.ts";
@@ -42,7 +42,7 @@ function WriteOffForm({ debt, onClose }: { debt: Debt; onClose(): void }) {
           </span>
         ) : null}
       </p>
-      <LongTextField
+      <TextField
         form={form}
         name="reason"
         label="Why"

@@ -1,12 +1,10 @@
 import type { JobId, KeyId } from "@keygate/shared/contracts/ids";
 import type { KeyView } from "@keygate/shared/contracts/keys";
 import { useState } from "react";
-import { ChangeButton } from "../../components/change.tsx";
 import { Confirm } from "../../components/confirm.tsx";
-import { Button } from "../../components/ui/button.tsx";
-import { Dialog, DialogFoot } from "../../components/ui/dialog.tsx";
+import { FormShell } from "../../components/form.tsx";
+import { Dialog } from "../../components/ui/dialog.tsx";
 import { Field, Select } from "../../components/ui/field.tsx";
-import { ProblemNotice } from "../../components/ui/notice.tsx";
 import { revokeKey, rotateKey } from "../../data/keys.ts";
 import { queryClient } from "../../data/query-client.ts";
 import { keyLabel } from "../../lib/format.ts";
@@ -14,7 +12,7 @@ import { keepReceiver, makeReceiver } from "../../lib/receiver.ts";
 import { toast } from "../../lib/toasts.ts";
 
 /** When the old key of a rotation ends, in minutes after the new one was taken. */
-export const graces = [
+const graces = [
   [0, "At once, when the new one was taken"],
   [15, "15 minutes later"],
   [60, "1 hour later"],
@@ -87,18 +85,8 @@ function RotateBody({
     }
   };
   return (
-    <div className="flex flex-col gap-4">
-      <Field label="The old key ends" help="Time to put the new one in place everywhere.">
-        {(aria) => (
-          <Select {...aria} value={grace} onChange={(event) => setGrace(Number(event.target.value))}>
-            {graces.map(([minutes, text]) => (
-              <option key={minutes} value={minutes}>
-                {text}
-              </option>
-            ))}
-          </Select>
-        )}
-      </Field>
+    <FormShell form={{ submit: rotate, problem: error, isBusy }} deed="Rotate" onCancel={onClose}>
+      <GraceField label="The old key ends" value={grace} onChange={setGrace} />
       <Field label="The new key goes">
         {(aria) => (
           <Select {...aria} value={by} onChange={(event) => setBy(event.target.value === "link" ? "link" : "page")}>
@@ -107,16 +95,32 @@ function RotateBody({
           </Select>
         )}
       </Field>
-      {error ? <ProblemNotice error={error} /> : null}
-      <DialogFoot>
-        <Button variant="ghost" onClick={onClose}>
-          Cancel
-        </Button>
-        <ChangeButton variant="primary" isBusy={isBusy} onClick={rotate}>
-          Rotate
-        </ChangeButton>
-      </DialogFoot>
-    </div>
+    </FormShell>
+  );
+}
+
+/** How long the old key goes on working beside the new one. */
+export function GraceField({
+  label,
+  value,
+  onChange,
+}: {
+  label: string;
+  value: number;
+  onChange(minutes: number): void;
+}) {
+  return (
+    <Field label={label} help="Time to put the new one in place everywhere.">
+      {(aria) => (
+        <Select {...aria} value={value} onChange={(event) => onChange(Number(event.target.value))}>
+          {graces.map(([minutes, text]) => (
+            <option key={minutes} value={minutes}>
+              {text}
+            </option>
+          ))}
+        </Select>
+      )}
+    </Field>
   );
 }
 

@@ -3,11 +3,10 @@ import { useRef, useState } from "react";
 import { ChangeButton } from "../../components/change.tsx";
 import { Button } from "../../components/ui/button.tsx";
 import { Dialog, DialogFoot } from "../../components/ui/dialog.tsx";
-import { Field, Select } from "../../components/ui/field.tsx";
 import { Notice } from "../../components/ui/notice.tsx";
 import { rotateKey } from "../../data/keys.ts";
 import { plural } from "../../lib/format.ts";
-import { graces } from "./key-actions.tsx";
+import { GraceField } from "./key-actions.tsx";
 import { type Asked, askForEach, LinkBatch } from "./link-batch.tsx";
 
 /** Rotates several keys at once; each developer gets the new key by a link of their own. */
@@ -38,17 +37,7 @@ function RotateManyBody({ keys, onClose }: { keys: readonly KeyView[]; onClose()
   };
   return (
     <div className="flex flex-col gap-4">
-      <Field label="Each old key ends" help="Time to put the new one in place everywhere.">
-        {(aria) => (
-          <Select {...aria} value={grace} onChange={(event) => setGrace(Number(event.target.value))}>
-            {graces.map(([minutes, text]) => (
-              <option key={minutes} value={minutes}>
-                {text}
-              </option>
-            ))}
-          </Select>
-        )}
-      </Field>
+      <GraceField label="Each old key ends" value={grace} onChange={setGrace} />
       <p className="text-ink-2">
         You get a link for each. A new key that nobody takes in time is removed again, and its old one lives on.
       </p>

@@ -1,5 +1,5 @@
 import { CreateWorkspace, type WorkspaceView } from "@keygate/shared/contracts/workspaces";
-import { FormShell, LongTextField, TextField } from "../../components/form.tsx";
+import { FormShell, TextField } from "../../components/form.tsx";
 import { Dialog } from "../../components/ui/dialog.tsx";
 import { queryClient } from "../../data/query-client.ts";
 import { changeWorkspace, createWorkspace } from "../../data/workspaces.ts";
@@ -55,7 +55,7 @@ function WorkspaceForm({ onClose, workspace, onDone }: WorkspaceDialogProps) {
         <TextField form={form} name="name" label="Name" autoFocus />
         <TextField form={form} name="color" label="Colour" type="color" className="px-1" />
       </div>
-      <LongTextField form={form} name="description" label="Description" optional rows={2} />
+      <TextField form={form} name="description" label="Description" optional rows={2} />
       <div className="grid gap-4 sm:grid-cols-2">
         <TextField
           form={form}
