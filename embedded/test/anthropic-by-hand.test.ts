@@ -96,8 +96,8 @@ describe("an Anthropic key, asked for, made by hand, given and ended through the
     return { jobId: job.id, keyId: job.key_id, claimToken: body.claim_token, workspaceId } as Waiting;
   };
 
-  async function ask(): Promise<Waiting> {
-    const body = { developer_id: await developer(), vendor: "anthropic", budget_limit_usd: 25 };
+  async function ask(wish: Record<string, unknown> = {}): Promise<Waiting> {
+    const body = { developer_id: await developer(), vendor: "anthropic", budget_limit_usd: 25, ...wish };
     const asked = await api.call("POST", "/keys/provision", { body });
     expect(asked).toMatchObject({ status: 202, body: { status: "waiting_for_input" } });
     return waitingOf(asked.body);
@@ -250,6 +250,21 @@ describe("an Anthropic key, asked for, made by hand, given and ended through the
     expect(keyAtVendor(made.id)?.live).toBe(false);
     expect(isOpen(waiting)).toBe(false);
     expect((await give(waiting, made.secret)).status).toBe(409);
+  });
+
+  it("waits no longer than the key would live", async () => {
+    const waiting = await ask({ expires_in_days: 1 });
+    async function daysLeft() {
+      const { rows } = await sql<{ days: number }>`
+        select extract(epoch from run_at - created_at)::float8 / 86400 as days from jobs where id = ${waiting.jobId}`.execute(
+        api.deps.db,
+      );
+      return rows[0]?.days;
+    }
+    expect(await daysLeft()).toBeCloseTo(1, 3);
+    // A refusal makes it wait anew, until the same moment.
+    expect((await give(waiting, "not the right one")).status).toBe(422);
+    expect(await daysLeft()).toBeCloseTo(1, 3);
   });
 
   it("rotates by a second giving in the same workspace; the old key works until its grace is over", async () => {

@@ -81,7 +81,8 @@ export async function settleFailure(ctx: JobContext, error: unknown): Promise<En
     });
   }
   if (error instanceof WaitForInput) {
-    const deadline = job.created_at.getTime() + deps.config.worker.inputWaitDays * 86_400_000;
+    const patienceEnds = job.created_at.getTime() + deps.config.worker.inputWaitDays * 86_400_000;
+    const deadline = Math.min(patienceEnds, error.until?.getTime() ?? patienceEnds);
     await jobs.putBack(lease, {
       state: "waiting_for_input",
       delayMs: Math.max(1_000, deadline - Date.now()),

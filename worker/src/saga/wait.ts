@@ -22,11 +22,14 @@ export class WaitForInput extends Error {
   readonly waiting: JobWaiting;
   /** Why an earlier input was refused, in words for whoever gave it. */
   readonly refusal: string | null;
+  /** When there is no use in it any more, where that comes before the end of every wait for a person. */
+  readonly until: Date | null;
 
-  constructor(waiting: JobWaiting, refusal: string | null = null) {
+  constructor(waiting: JobWaiting, options: { refusal?: string | null; until?: Date | null } = {}) {
     super("waiting for a person");
     this.name = "WaitForInput";
     this.waiting = waiting;
-    this.refusal = refusal;
+    this.refusal = options.refusal ?? null;
+    this.until = options.until ?? null;
   }
 }

@@ -50,12 +50,13 @@ export const awaitKey: AnthropicStep = {
     await requireOpenWorkspace(ctx, state);
     requireTimeLeft(ctx);
     const waiting = waitingFor(ctx, state, workspaceId);
-    if (!ctx.input) throw new WaitForInput(waiting);
+    const until = ctx.key.expiresAt;
+    if (!ctx.input) throw new WaitForInput(waiting, { until });
     try {
       return await takeOver(ctx, ctx.input, state, workspaceId);
     } catch (error) {
       const isRefused = error instanceof KeyGateError && error.code === "job.input_refused";
-      throw isRefused ? new WaitForInput(waiting, error.detail ?? error.title) : error;
+      throw isRefused ? new WaitForInput(waiting, { until, refusal: error.detail ?? error.title }) : error;
     }
   },
   /** Nobody brought it in time, or the job was stopped: whatever key was made by then loses its access. */
