@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { buildDashboardOnce } from "./build-dashboard.ts";
+import { buildDashboard } from "./build-dashboard.ts";
 import { type Stack, startStack } from "./stack.ts";
 
 const help = `Usage: npm start [-- --port N] [-- --help]
@@ -74,7 +74,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 }
 
 try {
-  await buildDashboardOnce((line) => console.log(line));
+  await buildDashboard((line) => console.log(line));
   stack = await startStack({
     home,
     env: { ...process.env, ...(values.port ? { PORT: values.port } : {}) },
