@@ -101,7 +101,7 @@ it("shows a debt with the vendor's words, tries it when asked, and writes it off
   await page.getByText("The account was closed").waitFor();
   await page.getByRole("button", { name: "Take it up again" }).click();
   await page.getByText("Nothing is owed").waitFor();
-  expect(await statesOf(id)).toEqual(["revoked", "revoked"]);
+  await expect.poll(() => statesOf(id), { timeout: 30_000 }).toEqual(["revoked", "revoked"]);
 });
 
 /** What a developer does with a link. */

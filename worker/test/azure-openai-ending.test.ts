@@ -34,8 +34,8 @@ describe("revoking the last key", () => {
     const { vendorRef } = await world.provisioned();
     const looks = { match: { method: "GET", path: "deletedAccounts" }, when: "before" } as const;
     const notYet = { error: { code: "ResourceNotFound", message: "not yet" } };
-    // A look each second, at each of three locations.
-    world.arm.faults.add({ ...looks, times: 90, do: { type: "respond", status: 404, body: notYet } });
+    // Ten looks within 25 s, at each of three locations.
+    world.arm.faults.add({ ...looks, times: 30, do: { type: "respond", status: 404, body: notYet } });
     await world.revoked(vendorRef);
     expect(world.leftovers()).toEqual([]);
   });

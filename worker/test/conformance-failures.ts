@@ -43,7 +43,8 @@ export const failures: readonly Failure[] = [
   {
     name: "status 404",
     fault: answer(404),
-    kinds: ["permanent", "credentials", "needs_input"],
+    // "retryable" where what is not in the vendor's own form is taken for the word of something in front of it.
+    kinds: ["permanent", "credentials", "needs_input", "retryable"],
     mayBeMet: true,
     isLie: true,
   },

@@ -102,7 +102,8 @@ const purge = ending("purge-account", async (ctx, state, account) => {
   const sawIt = state.keysReplaced !== undefined;
   const patienceMs = sawIt ? ctx.client.settleMs : Math.min(deletedShowsMs, ctx.client.settleMs);
   if (ageMs >= patienceMs) return {};
-  throw comeBack(ctx, 1_000, "Azure does not show the deleted account yet");
+  // Soon at first, then less often.
+  throw comeBack(ctx, 1_000 + ageMs / 4, "Azure does not show the deleted account yet");
 });
 
 /** An account that can be brought back with keys that somebody holds is more than a matter of quota. */
