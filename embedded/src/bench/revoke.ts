@@ -114,7 +114,7 @@ async function underLimit({ ground, quick }: BenchRun): Promise<{ reachedMs: num
   // Without the limit the rest is quickly done.
   await ground.control("settings", { rate_limit_per_minute_per_endpoint: null });
   await ground.sql.query(
-    "update jobs set run_at = now() where state in ('queued', 'waiting_for_vendor') and run_at > now()",
+    "update jobs set run_at = now(), enqueued_at = null where state in ('queued', 'waiting_for_vendor') and run_at > now()",
   );
   await ground.settle();
   await direct.close();
