@@ -60,6 +60,10 @@ test.each(Object.entries(releases))(
       expect(after[table], table).toEqual(rows.map((row) => expect.objectContaining(row)));
     }
     await run(url, rowsOf(version, 2));
+    // What was there is searched for by name as well as what came since.
+    const unnamed = "select id from keys where id not in (select key_id from key_project_names)";
+    expect((await run(url, unnamed)).rows).toEqual([]);
+    expect((await run(url, "select from key_project_names")).rowCount).toBeGreaterThan(1);
     // The log stays closed, whatever was migrated.
     await expect(run(url, "update audit_events set actor = 'x'")).rejects.toThrow("append-only");
   },

@@ -1,6 +1,6 @@
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { createTestDatabase, type TestDatabase } from "../../embedded/test-support/database.ts";
 import { AuditListQuery } from "../src/contracts/audit.ts";
@@ -8,7 +8,7 @@ import { DeveloperListQuery } from "../src/contracts/developers.ts";
 import { JobListQuery } from "../src/contracts/jobs.ts";
 import { KeyListQuery } from "../src/contracts/keys.ts";
 import { auditRows } from "../src/db/audit.ts";
-import type { Db } from "../src/db/client.ts";
+import { type Db, openDatabase } from "../src/db/client.ts";
 import { developerRows } from "../src/db/developers.ts";
 import { jobRows } from "../src/db/jobs.ts";
 import { keyRows } from "../src/db/keys.ts";
@@ -20,6 +20,7 @@ import { searchRows } from "../src/db/search.ts";
 const Node = z.looseObject({
   "Node Type": z.string(),
   "Relation Name": z.string().optional(),
+  "Index Name": z.string().optional(),
   get Plans() {
     return z.array(Node).optional();
   },
@@ -29,7 +30,7 @@ const Explained = z.tuple([z.object({ "QUERY PLAN": z.tuple([z.object({ Plan: No
 
 const keys = 30_000;
 const auditEvents = 60_000;
-const large = ["keys", "jobs", "audit_events", "developers"];
+const large = ["keys", "key_project_names", "jobs", "audit_events", "developers"];
 const vendors = ["openai", "anthropic", "azure_openai", "google_vertex"];
 
 let database: TestDatabase;
@@ -82,6 +83,8 @@ beforeAll(async () => {
       from generate_series(1, $1) n`,
     [keys, vendors],
   );
+  // Triggers rest as well as foreign keys do.
+  await pool.query("insert into key_project_names select id, project_name from keys");
   await pool.query(
     `insert into jobs (id, kind, vendor, key_id, parent_id, state, input, priority, requested_by, requested_by_id)
       select ${idIn("job", "n")}, (array['provision', 'revoke', 'rotate'])[1 + n % 3], ($2::text[])[1 + n % 4],
@@ -93,12 +96,12 @@ beforeAll(async () => {
   await pool.query(
     `insert into audit_events (id, action, actor, resource_type, resource_id, created_at)
       select ${idIn("evt", "n")}, (array['key.provision', 'key.claim', 'key.revoke', 'auth.login'])[1 + n % 4],
-        'admin-' || n % 60 || '@plans.test', 'key', ${idIn("key", "n % 9000")}, now() - make_interval(secs => n * 60)
+        'admin-' || n % 61 || '@plans.test', 'key', ${idIn("key", "n % 9000")}, now() - make_interval(secs => n * 60)
       from generate_series(1, $1) n`,
     [auditEvents],
   );
   // What was written last still waits to be sorted into the trigram indexes, as autovacuum does it.
-  await pool.query("vacuum analyze developers, workspaces, keys, jobs, audit_events");
+  await pool.query("vacuum analyze developers, workspaces, keys, key_project_names, jobs, audit_events");
   db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: explaining(pool) as unknown as pg.Pool }) });
 });
 
@@ -117,13 +120,19 @@ function choices(filters: Record<string, string>): Record<string, string>[] {
 
 const nodesOf = (node: Node): Node[] => [node, ...(node.Plans ?? []).flatMap(nodesOf)];
 
-/** The tables that a statement read from end to end, although they are large. */
-async function readWhole(ask: () => Promise<unknown>): Promise<string[]> {
+async function plansOf(ask: () => Promise<unknown>): Promise<Node[]> {
   plans = [];
   await ask();
   expect(plans.length).toBeGreaterThan(0);
-  return plans
-    .flatMap(nodesOf)
+  return plans.flatMap(nodesOf);
+}
+
+const indexesUsed = async (ask: () => Promise<unknown>) =>
+  (await plansOf(ask)).flatMap((node) => node["Index Name"] ?? []);
+
+/** The tables that a statement read from end to end, although they are large. */
+async function readWhole(ask: () => Promise<unknown>): Promise<string[]> {
+  return (await plansOf(ask))
     .filter((node) => node["Node Type"] === "Seq Scan")
     .flatMap((node) => node["Relation Name"] ?? [])
     .filter((name) => large.includes(name));
@@ -179,6 +188,43 @@ test("every combination of filters of GET /audit is served by an index", async (
     cursor: encodeCursor([String(until), auditEvents / 2]),
   };
   await expectIndexes(choices(filters), (query) => auditRows(db).list(AuditListQuery.parse(query)));
+});
+
+test("an actor's audit rows come newest first and page by page, whatever was done in between", async () => {
+  const actor = "admin-7@plans.test";
+  const listed: string[] = [];
+  const reader = openDatabase({ url: database.url, poolMax: 1, applicationName: "keygate-test" });
+  onTestFinished(() => reader.destroy());
+  for (let cursor: string | undefined; ; ) {
+    const page = await auditRows(reader).list({ actor, limit: 300, cursor });
+    listed.push(...page.items.map((event) => event.id));
+    if (!page.next) break;
+    cursor = page.next;
+  }
+  const { rows } = await pool.query("select id, action from audit_events where actor = $1 order by seq", [actor]);
+  expect(new Set(rows.map(({ action }) => action)).size).toBe(4);
+  // The rows were filled from the newest to the oldest.
+  expect(listed).toEqual(rows.map((row) => row.id));
+});
+
+test("what one index was made for is read from it alone", async () => {
+  const audit = { actor: "admin-7@plans.test", until: new Date().toISOString() };
+  for (const query of [audit, { ...audit, action: "key.claim" }]) {
+    expect(await indexesUsed(() => auditRows(db).list(AuditListQuery.parse(query)))).toContain(
+      "audit_events_actor_action",
+    );
+  }
+  const counts = await plansOf(() => developerRows(db).list(DeveloperListQuery.parse({ team: "team 7" })));
+  expect(counts).toContainEqual(
+    expect.objectContaining({ "Node Type": "Index Only Scan", "Index Name": "keys_developer_live" }),
+  );
+  const fingerprint = () => keyRows(db).findByFingerprint(["none"]);
+  expect(await indexesUsed(fingerprint)).toContain("keys_fingerprints");
+  expect(await indexesUsed(() => keyRows(db).list(KeyListQuery.parse({ q: "0bad0" })))).toContain(
+    "key_project_names_trgm",
+  );
+  const inWorkspace = KeyListQuery.parse({ workspace_id: id("ws", 7), status: "revoked" });
+  expect(await indexesUsed(() => keyRows(db).list(inWorkspace))).toContain("keys_workspace_id_status");
 });
 
 test("GET /developers and the search are served by indexes", async () => {

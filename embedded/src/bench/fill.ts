@@ -32,8 +32,18 @@ async function inBulk(
 
 export interface Filled {
   developerIds: string[];
+  names: string[];
   workspaceIds: string[];
 }
+
+/** Names as unlike each other as people's are: of syllables that the row's number chooses. Some share a given name, few both. */
+const syllables =
+  "ad ba bel bo bri car chen da di dor el ess fan fer fo ga gar gre hol hu ib in jan jo ka kel kov la len li lund mar mei mi mor " +
+  "na ni nov oku ost pa per pet qui ra ras ri ro sa sal sen su ta ti tur ul va ver wen wit xi yan yu zo";
+const syllable = (place: number) =>
+  `(string_to_array('${syllables}', ' '))[1 + abs(hashint8extended(n, ${place}) % ${syllables.split(" ").length})]`;
+const given = [1, 2].map(syllable).join(" || ");
+const family = [3, 4, 5].map(syllable).join(" || ");
 
 const developersCount = 20_000;
 const workspacesCount = 50;
@@ -41,10 +51,11 @@ const workspacesCount = 50;
 /** So many keys of twenty thousand developers in every state, each with the job that made it. Nothing stands for them at a vendor. */
 export async function fillKeys(sql: pg.Pool, keys: number, say: (line: string) => void): Promise<Filled> {
   say("writing developers and workspaces");
-  const developers = await sql.query<{ id: string }>(
+  const developers = await sql.query<{ id: string; name: string }>(
     `insert into developers (id, name, email, team, role)
-      select 'dev-' || uuidv7(make_interval(secs => n - 40000)), 'Person ' || n, 'person-' || n || '@fill.test', 'team ' || (n % 40), 'developer'
-      from generate_series(1, $1) n returning id`,
+      select 'dev-' || uuidv7(make_interval(secs => n - 40000)), initcap(given || ' ' || family),
+        given || '.' || family || '.' || n || '@fill.test', 'team ' || n % 40, 'developer'
+      from (select n, ${given} as given, ${family} as family from generate_series(1, $1) n) as named returning id, name`,
     [developersCount],
   );
   const workspaces = await sql.query<{ id: string }>(
@@ -53,7 +64,7 @@ export async function fillKeys(sql: pg.Pool, keys: number, say: (line: string) =
     [workspacesCount],
   );
   await sql.query(
-    "create table bench_developers as select id, row_number() over () as n from developers where email like '%@fill.test'",
+    "create table bench_developers as select id, lower(replace(name, ' ', '-')) as slug, row_number() over () as n from developers where email like '%@fill.test'",
   );
   await sql.query("create unique index on bench_developers (n)");
   await sql.query(
@@ -69,7 +80,7 @@ export async function fillKeys(sql: pg.Pool, keys: number, say: (line: string) =
             expires_at, hint, lineage_id, created_by, created_at, activated_at, claimed_at, revoked_at, limits, instructions)
           select made.id, bench_developers.id, (array['openai', 'anthropic', 'azure_openai', 'google_vertex'])[1 + made.n % 4],
             case when made.n % 5 = 0 then bench_workspaces.id end, status,
-            'keygate-team-' || made.n % 40 || '-person-' || made.n % $2 || '-' || substr(md5(made.n::text), 1, 6), 50000000, 60,
+            'keygate-team-' || made.n % 40 || '-' || slug || '-' || substr(md5(made.n::text), 1, 6), 50000000, 60,
             now() + make_interval(days => 20 + (made.n % 60)), 'sk-svc...' || substr(md5(made.n::text), 7, 4), made.id, 'admin@bench.test',
             at, at, at, case when status <> 'active' then at end, sample.limits, sample.instructions
           from (select n, at, 'key-' || uuidv7(at - now()) as id,
@@ -79,6 +90,17 @@ export async function fillKeys(sql: pg.Pool, keys: number, say: (line: string) =
           join bench_workspaces on bench_workspaces.n = 1 + made.n % $3,
           lateral (select limits, instructions from keys where instructions is not null limit 1) as sample`,
         [keys, developersCount, workspacesCount],
+      );
+    },
+    say,
+  );
+  await inBulk(
+    sql,
+    "key_project_names",
+    async (client) => {
+      // As the trigger would have done.
+      await client.query(
+        "insert into key_project_names select id, lower(project_name) from keys order by id on conflict do nothing",
       );
     },
     say,
@@ -98,7 +120,11 @@ export async function fillKeys(sql: pg.Pool, keys: number, say: (line: string) =
     say,
   );
   await sql.query("drop table bench_developers, bench_workspaces");
-  return { developerIds: developers.rows.map(({ id }) => id), workspaceIds: workspaces.rows.map(({ id }) => id) };
+  return {
+    developerIds: developers.rows.map(({ id }) => id),
+    names: developers.rows.map(({ name }) => name),
+    workspaceIds: workspaces.rows.map(({ id }) => id),
+  };
 }
 
 /**

@@ -9,7 +9,7 @@ import { type Db, json, nowPlus, type Tx } from "./client.ts";
 import { idAfter, type Page, pageById } from "./paging.ts";
 import { prepared } from "./prepared.ts";
 import type { Database } from "./schema.ts";
-import { keysMatching } from "./search.ts";
+import { keyIdsMatching } from "./search.ts";
 
 export type KeyRow = Selectable<Database["keys"]>;
 /** A key with what lists show of its owner. */
@@ -177,16 +177,20 @@ export function keyRows(db: Db | Tx) {
           .where("keys.status", "in", ["active", "retiring"])
           .where("keys.expires_at", "<", sql<Date>`now() + make_interval(days => ${days})`);
       }
-      if (query.q) select = select.where(keysMatching(query.q));
       if (after) select = select.where("keys.id", "<", after as KeyId);
+      // Of what a search finds, the newest are looked at one by one until the page is full.
+      const chosen = query.q
+        ? db
+            .selectFrom(keyIdsMatching(query.q).as("found"))
+            .innerJoinLateral(select.where(sql<boolean>`keys.id = found.id`).offset(0).as("keys"), (join) =>
+              join.onTrue(),
+            )
+            .select(listed)
+            .orderBy("found.id", "desc")
+        : select.orderBy("keys.id", "desc");
       // The page first, and then its owners one by one: `offset 0` keeps the planner from reading all developers instead.
       const rows = await db
-        .selectFrom(
-          select
-            .orderBy("keys.id", "desc")
-            .limit(query.limit + 1)
-            .as("keys"),
-        )
+        .selectFrom(chosen.limit(query.limit + 1).as("keys"))
         .innerJoinLateral(
           (from) =>
             from
@@ -429,7 +433,7 @@ export function keyRows(db: Db | Tx) {
     /** Whose key is it: by fingerprints of a pasted text. */
     async findByFingerprint(fingerprints: readonly string[]): Promise<OwnedKeyRow[]> {
       return owned()
-        .where(sql<boolean>`keys.fingerprints && ${[...fingerprints]}::text[]`)
+        .where(sql<boolean>`keys.fingerprints && ${[...fingerprints]}::text[] and keys.fingerprints <> '{}'`)
         .limit(20)
         .execute();
     },

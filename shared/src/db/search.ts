@@ -1,4 +1,5 @@
 import { type RawBuilder, type SqlBool, sql } from "kysely";
+import type { KeyId } from "../contracts/ids.ts";
 import type { SearchResult } from "../contracts/search.ts";
 import type { Db, Tx } from "./client.ts";
 
@@ -26,18 +27,18 @@ const ownersMatching = (q: string): RawBuilder<unknown> => sql`
 export const developersMatching = (q: string): RawBuilder<SqlBool> =>
   sql<SqlBool>`developers.id in (${ownersMatching(q)})`;
 
-/** A condition on `keys`: hint or project name contains the text, its developer matches, or it is the id. */
-export function keysMatching(q: string): RawBuilder<SqlBool> {
+/** Ids of keys, newest first: hint or project name contains the text, the developer matches, or it is the id. */
+export function keyIdsMatching(q: string): RawBuilder<{ id: KeyId }> {
   const limit = sql.lit(matchesMax);
   const ofOwners = sql`
     (select k.id from keys k where k.developer_id in (${ownersMatching(q)}) order by k.id desc limit ${limit})
     union (select id from keys where id = ${q})`;
-  if (q.length < trigram) return sql<SqlBool>`keys.id in (${ofOwners})`;
-  return sql<SqlBool>`keys.id in (
-    (select id from keys where lower(project_name) like ${patternOf(q)} order by id desc limit ${limit})
+  const named = sql`
+    (select key_id as id from key_project_names where project_name like ${patternOf(q)} order by id desc limit ${limit})
     union
     (select id from keys where lower(hint) like ${patternOf(q)} order by id desc limit ${limit})
-    union ${ofOwners})`;
+    union`;
+  return sql`(select id from (${q.length < trigram ? sql`` : named} ${ofOwners}) as matching order by id desc)`;
 }
 
 /** Developers and keys by part of a name, e-mail, hint or project name; newest first. */
@@ -55,7 +56,8 @@ export function searchRows(db: Db | Tx) {
     },
     keys(q: string, limit: number): Promise<SearchResult["keys"]> {
       return db
-        .selectFrom("keys")
+        .selectFrom(keyIdsMatching(q).as("found"))
+        .innerJoin("keys", "keys.id", "found.id")
         .innerJoin("developers", "developers.id", "keys.developer_id")
         .select([
           "keys.id",
@@ -65,8 +67,7 @@ export function searchRows(db: Db | Tx) {
           "keys.project_name",
           "developers.name as developer_name",
         ])
-        .where(keysMatching(q))
-        .orderBy("keys.id", "desc")
+        .orderBy("found.id", "desc")
         .limit(limit)
         .execute();
     },
