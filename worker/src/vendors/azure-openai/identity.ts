@@ -1,10 +1,4 @@
-import {
-  ClientSecretCredential,
-  CredentialUnavailableError,
-  ManagedIdentityCredential,
-  type TokenCredential,
-  WorkloadIdentityCredential,
-} from "@azure/identity";
+import type { TokenCredential } from "@azure/identity";
 import { KeyGateError } from "@keygate/shared/errors";
 import { traced } from "@keygate/shared/tracing";
 import { z } from "zod";
@@ -19,6 +13,9 @@ export interface AzureTokens {
   /** Forgets a token that Azure did not take, unless another one has taken its place already. */
   drop(token: string): void;
 }
+
+/** Loaded with the first token: it takes several megabytes, and not every installation has Azure. */
+const loadLibrary = () => import("@azure/identity");
 
 interface TokenDeps {
   http: VendorHttp;
@@ -36,7 +33,7 @@ export function createAzureTokens(settings: AzureSettings, { http, timeoutMs }: 
   let scope = settings.tokenScope;
 
   async function askOnce(): Promise<string> {
-    credential ??= makeCredential(settings, timeoutMs);
+    credential ??= await makeCredential(settings, timeoutMs);
     const asked = credential;
     const facts = { "keygate.vendor": "azure_openai" };
     const answer = await traced("POST token", { kind: "client", facts }, () =>
@@ -74,21 +71,22 @@ export function createAzureTokens(settings: AzureSettings, { http, timeoutMs }: 
   };
 }
 
-function makeCredential(
+async function makeCredential(
   { identity, authorityHost, isKnownAuthority }: AzureSettings,
   timeoutMs: number,
-): TokenCredential {
+): Promise<TokenCredential> {
+  const library = await loadLibrary();
   // The address is always given, or the library would take AZURE_AUTHORITY_HOST from the environment by itself. An
   // authority that is not Microsoft's must not be asked about at Microsoft's.
   const options = { authorityHost, disableInstanceDiscovery: !isKnownAuthority, retryOptions: { maxRetries: 0 } };
   const workload = (tenantId: string | null, clientId: string | null) =>
-    new WorkloadIdentityCredential({
+    new library.WorkloadIdentityCredential({
       ...options,
       ...(tenantId ? { tenantId } : {}),
       ...(clientId ? { clientId } : {}),
     });
   const managed = (clientId: string | null) =>
-    new ManagedIdentityCredential({ retryOptions: options.retryOptions, ...(clientId ? { clientId } : {}) });
+    new library.ManagedIdentityCredential({ retryOptions: options.retryOptions, ...(clientId ? { clientId } : {}) });
 
   switch (identity.kind) {
     case "secret":
@@ -102,7 +100,12 @@ function makeCredential(
           timeoutMs,
         });
       }
-      return new ClientSecretCredential(identity.tenantId, identity.clientId, identity.secret.reveal(), options);
+      return new library.ClientSecretCredential(
+        identity.tenantId,
+        identity.clientId,
+        identity.secret.reveal(),
+        options,
+      );
     case "workload":
       return workload(identity.tenantId, identity.clientId);
     case "managed":
@@ -112,7 +115,7 @@ function makeCredential(
       try {
         return workload(identity.tenantId, identity.clientId);
       } catch (error) {
-        if (!(error instanceof CredentialUnavailableError)) throw error;
+        if (!(error instanceof library.CredentialUnavailableError)) throw error;
         return managed(identity.clientId);
       }
   }
@@ -184,6 +187,7 @@ async function explain(
   }
   if (error instanceof Error && error.name === "TimeoutError")
     return unavailable("Entra did not answer in time.", facts);
+  const { CredentialUnavailableError, ManagedIdentityCredential } = await loadLibrary();
   if (!(error instanceof CredentialUnavailableError)) return unavailable(lost, facts);
   if (credential === null || credential instanceof ManagedIdentityCredential) return refuse(noIdentity, facts);
   return whyUnresolved(settings, http, facts);

@@ -1,14 +1,6 @@
 import { KeyGateError } from "@keygate/shared/errors";
 import { traced } from "@keygate/shared/tracing";
-import {
-  type AuthClient,
-  AwsClient,
-  type AwsClientOptions,
-  Compute,
-  IdentityPoolClient,
-  type IdentityPoolClientOptions,
-  JWT,
-} from "google-auth-library";
+import type { AuthClient, AwsClientOptions, IdentityPoolClientOptions } from "google-auth-library";
 import { z } from "zod";
 import { type GoogleCredential, googleTokenUrl } from "./settings.ts";
 
@@ -54,22 +46,24 @@ function redirectTokens(client: AuthClient, tokenUrl: string): void {
 }
 
 async function clientFor(credential: GoogleCredential, timeoutMs: number): Promise<AuthClient> {
+  // Loaded when a token is first needed: not every installation has Google.
+  const library = await import("google-auth-library");
   const options = { transporterOptions: transporterOptions(timeoutMs) };
   switch (credential.kind) {
     case "service_account": {
       const { email, privateKey } = credential;
-      return new JWT({ ...options, email, key: privateKey.reveal(), scopes: [scope] });
+      return new library.JWT({ ...options, email, key: privateKey.reveal(), scopes: [scope] });
     }
     case "external_account": {
       // Checked when it was read. The class is named here since the library's own choice would also run programs.
       const given: unknown = JSON.parse(credential.options.reveal());
       const isAws = AwsSource.safeParse(given).success;
       const all = { ...(given as IdentityPoolClientOptions & AwsClientOptions), ...options, scopes: [scope] };
-      return isAws ? new AwsClient(all) : new IdentityPoolClient(all);
+      return isAws ? new library.AwsClient(all) : new library.IdentityPoolClient(all);
     }
     case "attached":
       // Not the library's search for any identity: that would also find the login of whoever started us.
-      return new Compute({ ...options, scopes: [scope] });
+      return new library.Compute({ ...options, scopes: [scope] });
   }
 }
 
