@@ -3,7 +3,7 @@ import type { JobId } from "@keygate/shared/contracts/ids";
 import type { JobKind, JobState } from "@keygate/shared/contracts/jobs";
 import { jobs as jobSpecs } from "@keygate/shared/contracts/jobs";
 import { sealTo, thumbprintOf } from "@keygate/shared/crypto/sealing";
-import { type JobRow, jobRows, type Lease } from "@keygate/shared/db/jobs";
+import { type JobRow, jobRows, type Lease, leaseJob } from "@keygate/shared/db/jobs";
 import { keyRows } from "@keygate/shared/db/keys";
 import type { JobError, JobWaiting } from "@keygate/shared/db/schema";
 import { must } from "@keygate/shared/errors";
@@ -28,7 +28,7 @@ export async function until<T>(look: () => Promise<T | null | undefined | false>
 /** Holds a job as a worker does. */
 export async function hold({ db }: Deps, jobId: JobId): Promise<{ lease: Lease; job: JobRow }> {
   const token = randomUUID();
-  const job = await until(() => jobRows(db).lease(jobId, token, 30), `the lease of ${jobId}`);
+  const job = await until(() => leaseJob(db)({ jobId, token, seconds: 30 }), `the lease of ${jobId}`);
   return { lease: { jobId, token }, job };
 }
 

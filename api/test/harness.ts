@@ -4,7 +4,7 @@ import type { UserRole } from "@keygate/shared/contracts/auth";
 import type { DeveloperId, JobId, UserId, WorkspaceId } from "@keygate/shared/contracts/ids";
 import type { VendorId } from "@keygate/shared/contracts/vendors/registry";
 import { hashPassword } from "@keygate/shared/crypto/password";
-import { jobRows } from "@keygate/shared/db/jobs";
+import { jobRows, leaseJob } from "@keygate/shared/db/jobs";
 import { type KeyRow, keyRows } from "@keygate/shared/db/keys";
 import { userRows } from "@keygate/shared/db/users";
 import { vendorConfigRows } from "@keygate/shared/db/vendor-configs";
@@ -169,7 +169,7 @@ export async function createApiHarness(options: { env?: Record<string, string> }
     },
     async finishJob(id, state, change = {}) {
       const token = randomBytes(8).toString("hex");
-      must(await jobRows(deps.db).lease(id, token, 30), "the lease");
+      must(await leaseJob(deps.db)({ jobId: id, token, seconds: 30 }), "the lease");
       const error = state === "failed" ? { code: "job.failed", title: "Failed", detail: "The test says so." } : null;
       await jobRows(deps.db).finish({ jobId: id, token }, { state, error, ...change });
     },

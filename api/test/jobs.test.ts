@@ -69,7 +69,7 @@ describe("GET /jobs", () => {
     const { body } = await askForKey(api);
     const { lease } = await hold(api.deps, body.job_id);
     const steps = sagaStepRows(api.deps.db);
-    await steps.start(lease, { name: "create-project", position: 1 });
+    await steps.start(lease, { name: "create-project", position: 1, of: 3 });
     const next = { name: "set-limits", position: 2, of: 3 };
     await steps.finish(lease, { name: "create-project", made: { projectId: "proj_77" } }, next);
     const shown = await api.call("GET", `/jobs/${body.job_id}`, { token: api.auditor.token });

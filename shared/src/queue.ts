@@ -13,6 +13,7 @@ import pg from "pg";
 import type { JobId } from "./contracts/ids.ts";
 import { QueuedJob } from "./contracts/jobs.ts";
 import { type VendorId, vendorIds } from "./contracts/vendors/registry.ts";
+import { inRounds } from "./in-rounds.ts";
 import { type AnyRedis, openRedis } from "./redis.ts";
 
 export type QueueName = `vendor-${VendorId}` | "maintenance";
@@ -127,25 +128,28 @@ export function openQueues(config: QueueConfig, onError: (error: Error) => void)
     queue?.close().catch(() => {});
   };
 
+  const addTo = (name: QueueName) =>
+    inRounds(async (groups: readonly (readonly QueuedEntry[])[]) => {
+      try {
+        await queueFor(name).addBulk(
+          groups.flat().map(({ jobId, priority, delayMs = 0 }) => ({
+            name: "job",
+            data: { v: 1, jobId } satisfies QueuedJob,
+            opts: { ...entryOptions, jobId, priority, delay: delayMs },
+          })),
+        );
+      } catch (error) {
+        forget(name);
+        throw error;
+      }
+      return groups;
+    });
+  const adders = new Map(queueNames.map((name) => [name, addTo(name)]));
+
   return {
     async add(entries) {
       const byQueue = Map.groupBy(entries, (entry) => entry.queue);
-      const results = await Promise.allSettled(
-        Array.from(byQueue, async ([name, group]) => {
-          try {
-            await queueFor(name).addBulk(
-              group.map(({ jobId, priority, delayMs = 0 }) => ({
-                name: "job",
-                data: { v: 1, jobId } satisfies QueuedJob,
-                opts: { ...entryOptions, jobId, priority, delay: delayMs },
-              })),
-            );
-          } catch (error) {
-            forget(name);
-            throw error;
-          }
-        }),
-      );
+      const results = await Promise.allSettled(Array.from(byQueue, ([name, group]) => adders.get(name)?.(group)));
       const failed = results.find((result) => result.status === "rejected");
       if (failed) throw failed.reason;
     },

@@ -1,6 +1,6 @@
 import type { JobId } from "@keygate/shared/contracts/ids";
 import { isFinal } from "@keygate/shared/contracts/jobs";
-import { type JobRow, jobRows } from "@keygate/shared/db/jobs";
+import { findJobRow, type JobRow } from "@keygate/shared/db/jobs";
 import { KeyGateError } from "@keygate/shared/errors";
 import type { ApiDeps } from "../deps.ts";
 import type { JobGlance } from "./job-watcher.ts";
@@ -23,7 +23,7 @@ export const hasEnded = ({ state }: Pick<JobGlance, "state">): boolean => isFina
 
 /** The row of a job. @throws job.not_found */
 export async function findJob(deps: Pick<ApiDeps, "db">, id: JobId): Promise<JobRow> {
-  const job = await jobRows(deps.db).find(id);
+  const job = await findJobRow(deps.db)(id);
   if (!job) throw new KeyGateError("job.not_found", { detail: `There is no job ${id}.` });
   return job;
 }

@@ -1,7 +1,7 @@
 import type { ProvisionRequest } from "@keygate/shared/contracts/keys";
 import { type Actor, writeAudit } from "@keygate/shared/db/audit";
 import type { Tx } from "@keygate/shared/db/client";
-import { developerRows } from "@keygate/shared/db/developers";
+import { developerNames } from "@keygate/shared/db/developers";
 import { idempotencyRows } from "@keygate/shared/db/idempotency";
 import { type JobRow, jobRows, type NewJob } from "@keygate/shared/db/jobs";
 import { keyMoments } from "@keygate/shared/db/key-moments";
@@ -10,6 +10,7 @@ import { must } from "@keygate/shared/errors";
 import { newId } from "@keygate/shared/ids";
 import { dollarsToMicros } from "@keygate/shared/money";
 import { projectNameFor } from "@keygate/shared/naming";
+import { currentTraceParent } from "@keygate/shared/tracing";
 import type { ApiDeps } from "../deps.ts";
 import type { Idempotency } from "../env.ts";
 import { enqueueJobs } from "../jobs/enqueue.ts";
@@ -53,7 +54,7 @@ export async function provisionKey(deps: ApiDeps, request: ProvisionRequest, ask
 async function askAtOnce(deps: ApiDeps, request: ProvisionRequest, asking: Asking): Promise<JobRow | undefined> {
   const { actor, receiver, idempotency } = asking;
   if (request.workspace_id || idempotency) return undefined;
-  const developer = await developerRows(deps.db).nameOf(request.developer_id);
+  const developer = await developerNames(deps.db)(request.developer_id);
   if (!developer) return undefined;
   const id = newId("key");
   return keyMoments(deps.db).ask({
@@ -72,6 +73,7 @@ async function askAtOnce(deps: ApiDeps, request: ProvisionRequest, asking: Askin
     },
     actor,
     delivery: { key: receiver.key, isCallers: receiver.privateHalf === null },
+    traceparent: currentTraceParent(),
   });
 }
 

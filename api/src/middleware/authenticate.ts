@@ -2,7 +2,7 @@ import { serviceTokenPrefix } from "@keygate/shared/contracts/tokens";
 import { hashRandomToken } from "@keygate/shared/crypto/random-token";
 import type { Actor } from "@keygate/shared/db/audit";
 import { serviceTokenRows } from "@keygate/shared/db/service-tokens";
-import { userRows } from "@keygate/shared/db/users";
+import { findUser } from "@keygate/shared/db/users";
 import { KeyGateError } from "@keygate/shared/errors";
 import { Secret } from "@keygate/shared/secret";
 import type { Context, MiddlewareHandler } from "hono";
@@ -44,7 +44,7 @@ function actorOf(principal: Principal, ipAddress: string | null): Actor {
 export function authenticate(deps: ApiDeps, tokens: AccessTokens, sessions: AccessTokens): MiddlewareHandler<Env> {
   const byAccessToken = async (by: AccessTokens, token: string): Promise<Principal | null> => {
     const claims = await by.verify(token);
-    const user = claims && (await userRows(deps.db).find(claims.userId));
+    const user = claims && (await findUser(deps.db)(claims.userId));
     return user?.is_active && user.token_version === claims?.tokenVersion ? { kind: "user", user } : null;
   };
   const byServiceToken = async (text: string, address: string | null): Promise<Principal | null> => {

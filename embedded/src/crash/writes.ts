@@ -7,7 +7,7 @@ const intoOrOf = (table: string) => new RegExp(`(?:insert into|update) "?${table
 /** Anywhere in the statement: a fence, or a lock, may stand before the write, and one statement may write several tables. */
 const patterns: Record<Exclude<WriteKind, "commit">, RegExp> = {
   journal: /(?:insert into|update|delete from) "?saga_steps"?[ (]/,
-  lease: /^update "jobs" set "lease_token"/,
+  lease: /update "?jobs"? set "?lease_token"? = due/,
   // What becomes of a job, not the lease's prolonging nor the sweep's note that it was offered.
   job: /insert into "?jobs"? \(|update "?jobs"? set "?(?:state|cancel_requested|delivery_key|claimed_at|claim_until)"?/,
   sealed: /update "?jobs"? set (?:"sealed_to"|step = .* sealed_to = )/s,

@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import type { DeveloperRole } from "../contracts/developers.ts";
 import type { DeveloperId } from "../contracts/ids.ts";
 import { newId } from "../ids.ts";
+import { inRounds, oneFor } from "../in-rounds.ts";
 import type { Db, Tx } from "./client.ts";
 import { idAfter, type Page, pageById } from "./paging.ts";
 import { prepared } from "./prepared.ts";
@@ -21,6 +22,20 @@ export interface DeveloperRow {
 }
 
 const columns = ["id", "name", "email", "team", "role", "is_active", "created_at"] as const;
+
+/** What the names of a developer's keys are made of. */
+export const developerNames = oneFor((db: Db) =>
+  inRounds(async (ids: readonly DeveloperId[]) => {
+    const rows = await db
+      .selectFrom("developers")
+      .select(["id", "name", "email", "team"])
+      .where("id", "=", sql<DeveloperId>`any(${[...new Set(ids)]}::text[])`)
+      .modifyEnd(prepared)
+      .execute();
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    return ids.map((id) => byId.get(id));
+  }),
+);
 
 export function developerRows(db: Db | Tx) {
   const plain = () => db.selectFrom("developers").select(columns);
@@ -68,16 +83,6 @@ export function developerRows(db: Db | Tx) {
 
     async find(id: DeveloperId): Promise<DeveloperRow | undefined> {
       return withCounts(plain().where("id", "=", id)).executeTakeFirst();
-    },
-
-    /** What names are made of, without the counts. */
-    async nameOf(id: DeveloperId) {
-      return db
-        .selectFrom("developers")
-        .select(["name", "email", "team"])
-        .where("id", "=", id)
-        .modifyEnd(prepared)
-        .executeTakeFirst();
     },
 
     /** Locked, so that nobody is deactivated between a check and what follows from it. */

@@ -7,6 +7,7 @@ import type { VendorId } from "../contracts/vendors/registry.ts";
 import type { Sealed } from "../crypto/envelope.ts";
 import { KeyGateError } from "../errors.ts";
 import { newId } from "../ids.ts";
+import { inRounds, oneFor } from "../in-rounds.ts";
 import { currentTraceParent } from "../tracing.ts";
 import type { Actor } from "./audit.ts";
 import { type Db, json, nowPlus, type Tx } from "./client.ts";
@@ -105,6 +106,46 @@ const now = sql<Date>`now()`;
 const notWrittenOff = { written_off_at: null, written_off_by: null, written_off_reason: null } as const;
 // A key that was still being made is as good as revoked when its making was stopped.
 const endedWell = sql`case when kind = 'revoke' then state = 'succeeded' else state in ('failed', 'cancelled') end`;
+
+/** The job's row as it is after it was asked for. */
+export const findJobRow = oneFor((db: Db) =>
+  inRounds(async (ids: readonly JobId[]) => {
+    const rows = await db
+      .selectFrom("jobs")
+      .select(columns)
+      .where("id", "=", sql<JobId>`any(${[...new Set(ids)]}::text[])`)
+      .modifyEnd(prepared)
+      .execute();
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    return ids.map((id) => byId.get(id));
+  }),
+);
+
+/**
+ * Takes the job for one worker. Null when it is not due, already ended, held by another worker whose lease still runs,
+ * or locked by somebody at this very moment: then it is due still.
+ */
+export const leaseJob = oneFor((db: Db) =>
+  inRounds(async (leases: readonly (Lease & { seconds: number })[]): Promise<(LeasedJobRow | null)[]> => {
+    const { rows } = await sql<LeasedJobRow>`${prepared}
+      with item as (
+        select * from jsonb_to_recordset(${json(leases)}) as item ("jobId" text, token text, seconds double precision)),
+      due as (
+        select jobs.id, token, seconds from jobs join item on jobs.id = "jobId"
+        where state in (${sql.join(workable)}) and written_off_at is null and run_at <= now()
+          and (lease_until is null or lease_until <= now())
+        for update of jobs skip locked)
+      update jobs set lease_token = due.token, lease_until = now() + make_interval(secs => due.seconds),
+        started_at = coalesce(started_at, now()),
+        state = case when state in ('queued', 'waiting_for_vendor') then 'running' else state end
+      from due where jobs.id = due.id
+      returning ${sql.join(columns.map((name) => sql.ref(`jobs.${name}`)))}, jobs.started_at = now() as is_first_try`.execute(
+      db,
+    );
+    const byToken = new Map(rows.map((row) => [row.lease_token, row]));
+    return leases.map(({ token }) => byToken.get(token) ?? null);
+  }),
+);
 
 export function jobRows(db: Db | Tx) {
   /** Rows are only written by whoever holds the lease; anyone else gets `job.lease_lost`. */
@@ -207,31 +248,6 @@ export function jobRows(db: Db | Tx) {
         .select(["id", "state", "step", "step_number", "step_total", "attempts", "claimed_at", "run_at"])
         .where("id", "in", ids)
         .execute();
-    },
-
-    /**
-     * Takes the job for one worker. Null when it is not due, already ended, or held by another worker whose lease
-     * still runs.
-     */
-    async lease(id: JobId, token: string, leaseSeconds: number): Promise<LeasedJobRow | null> {
-      const row = await db
-        .updateTable("jobs")
-        .set({
-          lease_token: token,
-          lease_until: nowPlus(leaseSeconds),
-          started_at: sql<Date>`coalesce(started_at, now())`,
-          state: sql<JobState>`case when state in ('queued', 'waiting_for_vendor') then 'running' else state end`,
-        })
-        .where("id", "=", id)
-        .where("state", "in", workable)
-        .where("written_off_at", "is", null)
-        .where("run_at", "<=", now)
-        .where((where) => where.or([where("lease_until", "is", null), where("lease_until", "<=", now)]))
-        .returning(columns)
-        .returning(sql<boolean>`started_at = now()`.as("is_first_try"))
-        .modifyEnd(prepared)
-        .executeTakeFirst();
-      return row ?? null;
     },
 
     /** Milliseconds until the job may be taken: its due time, or the end of another worker's lease; null when ended. */

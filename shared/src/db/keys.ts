@@ -5,6 +5,7 @@ import { type BatchRevokeRequest, type Instructions, type KeyListQuery, liveKeyS
 import type { LimitReport } from "../contracts/limits.ts";
 import type { VendorId } from "../contracts/vendors/registry.ts";
 import { KeyGateError } from "../errors.ts";
+import { inRounds, oneFor } from "../in-rounds.ts";
 import { type Db, json, nowPlus, type Tx } from "./client.ts";
 import { idAfter, type Page, pageById } from "./paging.ts";
 import { prepared } from "./prepared.ts";
@@ -98,18 +99,37 @@ export interface IssuedKey {
 
 const now = sql<Date>`now()`;
 
-export function keyRows(db: Db | Tx) {
-  const owned = () =>
-    db
-      .selectFrom("keys")
-      .innerJoin("developers", "developers.id", "keys.developer_id")
-      .select([
-        ...columns,
-        "developers.name as developer_name",
-        "developers.email as developer_email",
-        "developers.team",
-      ]);
+const owned = (db: Db | Tx) =>
+  db
+    .selectFrom("keys")
+    .innerJoin("developers", "developers.id", "keys.developer_id")
+    .select([
+      ...columns,
+      "developers.name as developer_name",
+      "developers.email as developer_email",
+      "developers.team",
+    ]);
 
+/** The key for whoever works its job, and which configuration its vendor has right now. */
+export const keyForJob = oneFor((db: Db) =>
+  inRounds(async (ids: readonly KeyId[]): Promise<((OwnedKeyRow & { seen: SeenConfig | null }) | undefined)[]> => {
+    const rows = await owned(db)
+      .leftJoin("vendor_configs", "vendor_configs.vendor", "keys.vendor")
+      .select(["vendor_configs.version as config_version", "vendor_configs.health as config_health"])
+      .where("keys.id", "=", sql<KeyId>`any(${[...new Set(ids)]}::text[])`)
+      .modifyEnd(prepared)
+      .execute();
+    const byId = new Map(
+      rows.map(({ config_version: version, config_health: health, ...key }) => [
+        key.id,
+        { ...key, seen: version === null || health === null ? null : { version, health } },
+      ]),
+    );
+    return ids.map((id) => byId.get(id));
+  }),
+);
+
+export function keyRows(db: Db | Tx) {
   const movedOn = (id: KeyId) => new KeyGateError("key.moved_on", { facts: { keyId: id } });
 
   return {
@@ -143,20 +163,7 @@ export function keyRows(db: Db | Tx) {
     },
 
     async find(id: KeyId): Promise<OwnedKeyRow | undefined> {
-      return owned().where("keys.id", "=", id).executeTakeFirst();
-    },
-
-    /** The key for whoever works its job, and which configuration its vendor has right now. */
-    async findForJob(id: KeyId): Promise<(OwnedKeyRow & { seen: SeenConfig | null }) | undefined> {
-      const row = await owned()
-        .leftJoin("vendor_configs", "vendor_configs.vendor", "keys.vendor")
-        .select(["vendor_configs.version as config_version", "vendor_configs.health as config_health"])
-        .where("keys.id", "=", id)
-        .modifyEnd(prepared)
-        .executeTakeFirst();
-      if (!row) return undefined;
-      const { config_version: version, config_health: health, ...key } = row;
-      return { ...key, seen: version === null || health === null ? null : { version, health } };
+      return owned(db).where("keys.id", "=", id).executeTakeFirst();
     },
 
     async lock(id: KeyId): Promise<KeyRow | undefined> {
@@ -432,7 +439,7 @@ export function keyRows(db: Db | Tx) {
 
     /** Whose key is it: by fingerprints of a pasted text. */
     async findByFingerprint(fingerprints: readonly string[]): Promise<OwnedKeyRow[]> {
-      return owned()
+      return owned(db)
         .where(sql<boolean>`keys.fingerprints && ${[...fingerprints]}::text[] and keys.fingerprints <> '{}'`)
         .limit(20)
         .execute();
@@ -440,7 +447,7 @@ export function keyRows(db: Db | Tx) {
 
     /** Keys that begin and end like this: a lead, where the fingerprint of the whole is not known. */
     async findByHint(hint: string): Promise<OwnedKeyRow[]> {
-      return owned()
+      return owned(db)
         .where(sql`lower(keys.hint)`, "=", hint.toLowerCase())
         .where("keys.hint", "=", hint)
         .orderBy("keys.id", "desc")

@@ -2,8 +2,9 @@ import { sql } from "kysely";
 import type { PublicJwk } from "../contracts/common.ts";
 import type { JobId } from "../contracts/ids.ts";
 import { KeyGateError } from "../errors.ts";
-import { type Db, json, type Tx } from "./client.ts";
-import { jobRows, type Lease } from "./jobs.ts";
+import { inRounds, oneFor } from "../in-rounds.ts";
+import { type Db, json } from "./client.ts";
+import type { Lease } from "./jobs.ts";
 import { prepared } from "./prepared.ts";
 
 const columns = ["name", "position", "status", "made", "unsure_since", "started_at", "finished_at"] as const;
@@ -14,11 +15,84 @@ export interface JobWishes {
   delivery_key: PublicJwk | null;
 }
 
+/** A step and how far along it is. */
+export interface StepPlace {
+  name: string;
+  position: number;
+  of: number;
+}
+
+/** One entry into the journal: what a step made, and that another one starts. */
+interface Entry {
+  lease: Lease;
+  done: { name: string; made: Record<string, unknown> } | null;
+  next: StepPlace | null;
+  sealedTo: string | null;
+}
+
+/**
+ * Writes entries of several jobs, each fenced by its own lease. Undefined for a job whose lease was lost, or with
+ * `skipLocked` whose row somebody else has locked: nothing of its entry is written then.
+ */
+async function write(
+  db: Db,
+  entries: readonly Entry[],
+  { skipLocked }: { skipLocked: boolean },
+): Promise<(JobWishes | undefined)[]> {
+  const items = entries.map(({ lease, done, next, sealedTo }) => ({
+    job: lease.jobId,
+    token: lease.token,
+    done: done?.name ?? null,
+    made: done?.made ?? {},
+    next: next?.name ?? null,
+    position: next?.position ?? null,
+    total: next?.of ?? null,
+    sealed: sealedTo,
+  }));
+  const { rows } = await sql<JobWishes & { id: JobId }>`${prepared}
+    with item as (
+      select * from jsonb_to_recordset(${json(items)}) as item (job text, token text, done text, made jsonb, next text,
+        position integer, total integer, sealed text)),
+    held as (
+      select jobs.id, cancel_requested, delivery_key, item.* from jobs join item on jobs.id = item.job
+      where lease_token = token and lease_until > now()
+      for update of jobs ${sql.raw(skipLocked ? "skip locked" : "")}),
+    ended as (
+      update saga_steps set status = 'done', made = held.made, finished_at = now(), unsure_since = null
+      from held where job_id = held.id and name = held.done returning held.id),
+    noted as (
+      select * from held where done is null or id in (select id from ended)),
+    started as (
+      insert into saga_steps (job_id, name, position, status)
+      select id, next, position, 'started' from noted where next is not null
+      on conflict (job_id, name) do update
+        set status = 'started', started_at = now(), finished_at = null, unsure_since = null),
+    shown as (
+      update jobs set step = coalesce(next, step), step_number = coalesce(position, step_number),
+        step_total = coalesce(total, step_total), sealed_to = coalesce(sealed, sealed_to)
+      from noted where jobs.id = noted.id and (next is not null or sealed is not null))
+    select id, cancel_requested, delivery_key from noted`.execute(db);
+  const byId = new Map(rows.map(({ id, ...wishes }) => [id, wishes]));
+  return entries.map(({ lease }) => byId.get(lease.jobId));
+}
+
+const writeTogether = oneFor((db: Db) =>
+  inRounds((entries: readonly Entry[]) => write(db, entries, { skipLocked: true })),
+);
+
+/** Together with whatever is written at the same time; alone, and waiting for the row, when somebody else has it locked. */
+async function note(db: Db, entry: Entry): Promise<JobWishes> {
+  const together = await writeTogether(db)(entry);
+  const wishes = together ?? (await write(db, [entry], { skipLocked: false }))[0];
+  if (!wishes) throw new KeyGateError("job.lease_lost", { facts: { jobId: entry.lease.jobId } });
+  return wishes;
+}
+
 /**
  * The write-ahead journal of a job. Every write is fenced: it locks the job's row and checks that the writer still holds
  * the lease, so that a worker which stalled and woke up cannot write.
  */
-export function sagaStepRows(db: Db | Tx) {
+export function sagaStepRows(db: Db) {
   const fence = (lease: Lease) =>
     sql`select id, cancel_requested, delivery_key from jobs where id = ${lease.jobId} and lease_token = ${lease.token} and lease_until > now() for update`;
 
@@ -36,15 +110,8 @@ export function sagaStepRows(db: Db | Tx) {
     },
 
     /** Durable before the vendor hears of the step. Starting again keeps what earlier tries are unsure about. */
-    async start(lease: Lease, step: { name: string; position: number }): Promise<void> {
-      const result = await sql`${prepared}
-        with held as (${fence(lease)})
-        insert into saga_steps (job_id, name, position, status)
-        select id, ${step.name}, ${step.position}, 'started' from held
-        on conflict (job_id, name) do update
-          set status = 'started', started_at = now(), finished_at = null, unsure_since = null
-        returning name`.execute(db);
-      expectOne(result, lease);
+    async start(lease: Lease, next: StepPlace): Promise<void> {
+      await note(db, { lease, done: null, next, sealedTo: null });
     },
 
     /**
@@ -53,33 +120,11 @@ export function sagaStepRows(db: Db | Tx) {
      */
     async finish(
       lease: Lease,
-      step: { name: string; made: Record<string, unknown> },
-      next: { name: string; position: number; of: number } | null,
+      done: { name: string; made: Record<string, unknown> },
+      next: StepPlace | null,
       sealedTo: string | null = null,
     ): Promise<JobWishes> {
-      const done = sql`
-        update saga_steps set status = 'done', made = ${json(step.made)}, finished_at = now(), unsure_since = null
-        from held where job_id = held.id and name = ${step.name} returning saga_steps.name`;
-      if (!next && sealedTo !== null) await jobRows(db).recordSealedTo(lease, sealedTo);
-      const result = next
-        ? await sql<JobWishes>`${prepared}
-            with held as (${fence(lease)}),
-            done as (${done}),
-            started as (
-              insert into saga_steps (job_id, name, position, status)
-              select id, ${next.name}, ${next.position}, 'started' from held
-              on conflict (job_id, name) do update
-                set status = 'started', started_at = now(), finished_at = null, unsure_since = null
-              returning name),
-            shown as (
-              update jobs set step = ${next.name}, step_number = ${next.position}, step_total = ${next.of}
-                ${sealedTo === null ? sql`` : sql`, sealed_to = ${sealedTo}`}
-              from held where jobs.id = held.id returning jobs.id)
-            select held.cancel_requested, held.delivery_key from done, held`.execute(db)
-        : await sql<JobWishes>`${prepared} with held as (${fence(lease)}) ${done}, held.cancel_requested, held.delivery_key`.execute(
-            db,
-          );
-      return expectOne(result, lease);
+      return note(db, { lease, done, next, sealedTo });
     },
 
     /** The vendor surely did nothing: the step counts as never started. */

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { JobKind } from "@keygate/shared/contracts/jobs";
 import { priorities } from "@keygate/shared/contracts/jobs";
-import { delayInQueueMaxMs, type JobRow, jobRows, type Lease } from "@keygate/shared/db/jobs";
+import { delayInQueueMaxMs, type JobRow, jobRows, type Lease, leaseJob } from "@keygate/shared/db/jobs";
 import { KeyGateError, must } from "@keygate/shared/errors";
 import type { EntryHandler } from "@keygate/shared/queue";
 import type { ActiveSpan, SpanOptions } from "@keygate/shared/tracer";
@@ -71,7 +71,7 @@ export async function workJob(deps: WorkerDeps, jobId: Parameters<EntryHandler>[
   const jobs = jobRows(deps.db);
   const token = randomUUID();
   const asked = thisMoment();
-  const job = await jobs.lease(jobId, token, leaseSeconds);
+  const job = await leaseJob(deps.db)({ jobId, token, seconds: leaseSeconds });
   if (!job) {
     const dueInMs = await jobs.dueInMs(jobId);
     return dueInMs === null ? "done" : { againInMs: dueInMs + 50 };

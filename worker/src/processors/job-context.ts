@@ -3,7 +3,7 @@ import { sealTo, thumbprintOf } from "@keygate/shared/crypto/sealing";
 import { jobInputContext } from "@keygate/shared/db/job-inputs";
 import type { JobRow, Lease, LeasedJobRow } from "@keygate/shared/db/jobs";
 import { jobRows } from "@keygate/shared/db/jobs";
-import { type KeyRow, keyRows, type OwnedKeyRow } from "@keygate/shared/db/keys";
+import { type KeyRow, keyForJob, keyRows, type OwnedKeyRow } from "@keygate/shared/db/keys";
 import { must } from "@keygate/shared/errors";
 import type { WorkerDeps } from "../deps.ts";
 import { requireLease } from "../lease-watch.ts";
@@ -34,7 +34,7 @@ const handoffSlackSeconds = 60;
 /** Loads what a job about a key needs. `keepLast`: see the journal's `unwritten`. */
 export async function openSagaWork({ deps, job, lease }: JobContext, keepLast = false): Promise<SagaWork> {
   const keyId = must(job.key_id, "the job's key");
-  const { seen, ...key } = must(await keyRows(deps.db).findForJob(keyId), "the key's row");
+  const { seen, ...key } = must(await keyForJob(deps.db)(keyId), "the key's row");
   const connection = await deps.vendors.connect(key.vendor, seen);
   const journal = await openJournal(deps.db, lease, { isNew: job.is_first_try ?? false, keepLast });
   let current: string | null = null;

@@ -1,0 +1,82 @@
+import { describe, expect, test } from "vitest";
+import { inRounds, oneFor } from "./in-rounds.ts";
+
+/** Rounds whose ends are in the test's hands. */
+function heldRounds(options: { atOnce?: number; itemsMax?: number }) {
+  const rounds: { items: readonly number[]; end(): void; fail(error: Error): void }[] = [];
+  const ask = inRounds<number, string>((items) => {
+    const { promise, resolve, reject } = Promise.withResolvers<readonly string[]>();
+    rounds.push({ items, end: () => resolve(items.map((item) => `answer ${item}`)), fail: reject });
+    return promise;
+  }, options);
+  return { rounds, ask };
+}
+const nextTurn = () => new Promise<void>((done) => setImmediate(done));
+
+describe("rounds", () => {
+  test("serve whoever comes alone at once, and those who come meanwhile together afterwards", async () => {
+    const { rounds, ask } = heldRounds({ atOnce: 1 });
+    const first = ask(1);
+    await nextTurn();
+    const others = [ask(2), ask(3)];
+    await nextTurn();
+    expect(rounds.map(({ items }) => items)).toEqual([[1]]);
+    rounds[0]?.end();
+    expect(await first).toBe("answer 1");
+    await nextTurn();
+    expect(rounds.map(({ items }) => items)).toEqual([[1], [2, 3]]);
+    rounds[1]?.end();
+    expect(await Promise.all(others)).toEqual(["answer 2", "answer 3"]);
+  });
+
+  test("are taken up again by whoever asks in the very moment in which the last one ended", async () => {
+    const { rounds, ask } = heldRounds({ atOnce: 1 });
+    const chained = ask(1).then(() => ask(2));
+    await nextTurn();
+    rounds[0]?.end();
+    await nextTurn();
+    rounds[1]?.end();
+    expect(await chained).toBe("answer 2");
+  });
+
+  test("keep to as many at once, and as many items each, as they may", async () => {
+    const { rounds, ask } = heldRounds({ atOnce: 2, itemsMax: 2 });
+    const all = Promise.all([1, 2, 3, 4, 5].map(ask));
+    await nextTurn();
+    // Two began in the same moment; the first took what one may take, the second the next.
+    expect(rounds.map(({ items }) => items)).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+    rounds[1]?.end();
+    await nextTurn();
+    expect(rounds[2]?.items).toEqual([5]);
+    rounds[0]?.end();
+    rounds[2]?.end();
+    expect(await all).toEqual(["answer 1", "answer 2", "answer 3", "answer 4", "answer 5"]);
+  });
+
+  test("fail for those who were in them and nobody else", async () => {
+    const { rounds, ask } = heldRounds({ atOnce: 1 });
+    const first = ask(1);
+    await nextTurn();
+    const second = ask(2);
+    rounds[0]?.fail(new Error("away"));
+    await expect(first).rejects.toThrow("away");
+    await nextTurn();
+    rounds[1]?.end();
+    expect(await second).toBe("answer 2");
+  });
+
+  test("refuse a work that answers for another number of items", async () => {
+    const ask = inRounds<number, number>(async () => []);
+    await expect(ask(1)).rejects.toThrow("another number of items");
+  });
+});
+
+test("one thing is made for each object", () => {
+  let made = 0;
+  const of = oneFor((key: { name: string }) => `${key.name} ${++made}`);
+  const [a, b] = [{ name: "a" }, { name: "b" }];
+  expect([of(a), of(b), of(a)]).toEqual(["a 1", "b 2", "a 1"]);
+});

@@ -1,0 +1,60 @@
+export interface RoundsOptions {
+  /** Rounds that may be under way at once. */
+  atOnce?: number;
+  /** Items that one round takes at most. */
+  itemsMax?: number;
+}
+
+/**
+ * Lets callers who each ask for one thing share the trips that it takes: whoever asks while nothing is under way is served
+ * at once, and those who ask meanwhile go together with the next round. Every round begins after all of its items were
+ * asked for, so that nobody gets an answer that is older than their question.
+ *
+ * @param work does many items at once and answers in their order. When it fails, all items of its round fail with it.
+ */
+export function inRounds<T, R>(
+  work: (items: readonly T[]) => Promise<readonly R[]>,
+  { atOnce = 2, itemsMax = 100 }: RoundsOptions = {},
+): (item: T) => Promise<R> {
+  type Asked = { item: T; resolve: (result: R) => void; reject: (error: unknown) => void };
+  const waiting: Asked[] = [];
+  let underWay = 0;
+
+  const run = async () => {
+    while (waiting.length > 0) {
+      const round = waiting.splice(0, itemsMax);
+      try {
+        const results = await work(round.map(({ item }) => item));
+        if (results.length !== round.length) throw new Error("A round answered for another number of items");
+        for (const [index, { resolve }] of round.entries()) resolve(results[index] as R);
+      } catch (error) {
+        for (const { reject } of round) reject(error);
+      }
+    }
+    // In the same breath as the last look at what waits: nobody can begin to wait in between.
+    underWay--;
+  };
+
+  return (item) => {
+    const { promise, resolve, reject } = Promise.withResolvers<R>();
+    waiting.push({ item, resolve, reject });
+    if (underWay < atOnce) {
+      underWay++;
+      // Whoever asks in the same moment comes along.
+      queueMicrotask(() => void run());
+    }
+    return promise;
+  };
+}
+
+/** One of something for each object that it belongs to, for as long as that lives: rounds are shared by all who use one database. */
+export function oneFor<K extends object, V>(make: (key: K) => V): (key: K) => V {
+  const made = new WeakMap<K, V>();
+  return (key) => {
+    const known = made.get(key);
+    if (known !== undefined) return known;
+    const value = make(key);
+    made.set(key, value);
+    return value;
+  };
+}
