@@ -14,7 +14,7 @@ export interface RoundsOptions {
  */
 export function inRounds<T, R>(
   work: (items: readonly T[]) => Promise<readonly R[]>,
-  { atOnce = 2, itemsMax = 100 }: RoundsOptions = {},
+  { atOnce = 1, itemsMax = 100 }: RoundsOptions = {},
 ): (item: T) => Promise<R> {
   type Asked = { item: T; resolve: (result: R) => void; reject: (error: unknown) => void };
   const waiting: Asked[] = [];
