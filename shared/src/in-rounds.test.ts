@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { inRounds, oneFor } from "./in-rounds.ts";
+import { inRounds } from "./in-rounds.ts";
 
 /** Rounds whose ends are in the test's hands. */
 function heldRounds(options: { atOnce?: number; itemsMax?: number }) {
@@ -72,11 +72,4 @@ describe("rounds", () => {
     const ask = inRounds<number, number>(async () => []);
     await expect(ask(1)).rejects.toThrow("another number of items");
   });
-});
-
-test("one thing is made for each object", () => {
-  let made = 0;
-  const of = oneFor((key: { name: string }) => `${key.name} ${++made}`);
-  const [a, b] = [{ name: "a" }, { name: "b" }];
-  expect([of(a), of(b), of(a)]).toEqual(["a 1", "b 2", "a 1"]);
 });

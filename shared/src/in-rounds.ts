@@ -46,15 +46,3 @@ export function inRounds<T, R>(
     return promise;
   };
 }
-
-/** One of something for each object that it belongs to, for as long as that lives: rounds are shared by all who use one database. */
-export function oneFor<K extends object, V>(make: (key: K) => V): (key: K) => V {
-  const made = new WeakMap<K, V>();
-  return (key) => {
-    const known = made.get(key);
-    if (known !== undefined) return known;
-    const value = make(key);
-    made.set(key, value);
-    return value;
-  };
-}

@@ -87,7 +87,7 @@ export async function openGround(say: (line: string) => void): Promise<Ground> {
     const vendors = await startChild({
       name: "vendors",
       script: join(import.meta.dirname, "vendor-process.ts"),
-      env: { PATH },
+      env: { PATH, ...defaultsForProfiling() },
       logDir,
     });
     closers.push(() => vendors.stop(childStopMs));
@@ -209,7 +209,7 @@ export async function openGround(say: (line: string) => void): Promise<Ground> {
   }
 }
 
-/** `BENCH_NODE_OPTIONS` goes to api and worker, for a profiler: `--cpu-prof --cpu-prof-dir=…`. */
+/** `BENCH_NODE_OPTIONS` goes to api, worker and the simulated vendors, for a profiler: `--cpu-prof --cpu-prof-dir=…`. */
 function defaultsForProfiling(): Record<string, string> {
   const { BENCH_NODE_OPTIONS } = process.env;
   return BENCH_NODE_OPTIONS ? { NODE_OPTIONS: BENCH_NODE_OPTIONS } : {};

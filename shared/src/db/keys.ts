@@ -5,7 +5,8 @@ import { type BatchRevokeRequest, type Instructions, type KeyListQuery, liveKeyS
 import type { LimitReport } from "../contracts/limits.ts";
 import type { VendorId } from "../contracts/vendors/registry.ts";
 import { KeyGateError } from "../errors.ts";
-import { inRounds, oneFor } from "../in-rounds.ts";
+import { inRounds } from "../in-rounds.ts";
+import { oneFor } from "../one-for.ts";
 import { type Db, json, nowPlus, type Tx } from "./client.ts";
 import { idAfter, type Page, pageById } from "./paging.ts";
 import { prepared } from "./prepared.ts";

@@ -1,4 +1,5 @@
 import { KeyGateError } from "@keygate/shared/errors";
+import { oneFor } from "@keygate/shared/one-for";
 import type { Secret } from "@keygate/shared/secret";
 import { z } from "zod";
 import type { VendorHttp, VendorReply } from "../http.ts";
@@ -61,6 +62,15 @@ const SpendLimit = z.object({
 // A limit that was set is answered with an object; a page with status 200 sets none.
 const Done = z.looseObject({});
 const User = z.object({ id: z.string(), email: z.string(), role: z.string().nullish() });
+// A gateway's page with status 200 is no answer; a list of models is one.
+const Models = z.object({ data: z.array(z.unknown()) });
+// A schema is compiled when it is first used: each is made once.
+const pageById = oneFor(<T>(item: z.ZodType<T>) =>
+  z.object({ data: z.array(item), has_more: z.boolean(), last_id: z.string().nullish() }),
+);
+const pageByCursor = oneFor(<T>(item: z.ZodType<T>) =>
+  z.object({ data: z.array(item), next_page: z.string().nullish() }),
+);
 
 export type AnthropicWorkspace = z.infer<typeof Workspace>;
 export type AnthropicApiKey = z.infer<typeof ApiKey>;
@@ -117,7 +127,7 @@ export function createAnthropicClient(connection: AnthropicConnection) {
     item: z.ZodType<T>,
     query: Record<string, string> = {},
   ): Promise<T[]> {
-    const Page = z.object({ data: z.array(item), has_more: z.boolean(), last_id: z.string().nullish() });
+    const Page = pageById(item);
     const items: T[] = [];
     let after: string | null = null;
     for (let page = 0; page < pagesMax; page++) {
@@ -140,7 +150,7 @@ export function createAnthropicClient(connection: AnthropicConnection) {
     item: z.ZodType<T>,
     more: { query?: Record<string, string>; beta?: string } = {},
   ): Promise<T[]> {
-    const Page = z.object({ data: z.array(item), next_page: z.string().nullish() });
+    const Page = pageByCursor(item);
     const items: T[] = [];
     let cursor: string | null = null;
     for (let page = 0; page < pagesMax; page++) {
@@ -217,8 +227,6 @@ export function createAnthropicClient(connection: AnthropicConnection) {
      * @returns what Anthropic says about whose key it is. @throws `job.input_refused` when it does not accept the key.
      */
     async identify(secret: Secret): Promise<{ workspaceId: string | null; organizationId: string | null }> {
-      // A gateway's page with status 200 is no answer; a list of models is one.
-      const Models = z.object({ data: z.array(anything) });
       const reply: VendorReply<unknown> = await http.call(
         {
           method: "GET",

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { KeyGateError } from "@keygate/shared/errors";
+import { oneFor } from "@keygate/shared/one-for";
 import { Secret } from "@keygate/shared/secret";
 import { z } from "zod";
 import { retryAfterMsOf, type VendorHttp, type VendorReply } from "../http.ts";
@@ -55,8 +56,10 @@ const paceMaxMs = 60_000;
 const managementVersion = "2021-04-01";
 const anything = z.unknown();
 const seg = encodeURIComponent;
-const pageOf = <T extends z.ZodType>(item: T) =>
-  z.object({ value: z.array(item).nullish(), nextLink: z.string().nullish() });
+// A schema is compiled when it is first used: each is made once.
+const pageOf = oneFor(<T>(item: z.ZodType<T>) =>
+  z.object({ value: z.array(item).nullish(), nextLink: z.string().nullish() }),
+);
 
 interface Connection {
   http: VendorHttp;

@@ -24,6 +24,8 @@ const Key = z.object({
 });
 // Either alphabet of base64, padded or not: what is in it is checked when it is read.
 const CreatedKey = Key.extend({ privateKeyData: z.string().min(1) });
+const Keys = z.object({ keys: z.array(Key).nullish() });
+const Held = z.object({ permissions: z.array(z.string()).nullish() });
 const Role = z.object({
   name: z.string(),
   includedPermissions: z.array(z.string()).nullish(),
@@ -190,8 +192,7 @@ export function createGoogleClient({ http, settings, tokens, settleMs }: GoogleC
 
     /** The keys that people can make and delete; Google's own are left out. Null when there is no account. */
     async listKeys(ref: AccountRef): Promise<GoogleKey[] | null> {
-      const List = z.object({ keys: z.array(Key).nullish() });
-      const answer = await orGone(call("GET", `${keys(ref)}?keyTypes=USER_MANAGED`, "iam read", List));
+      const answer = await orGone(call("GET", `${keys(ref)}?keyTypes=USER_MANAGED`, "iam read", Keys));
       return answer && (answer.keys ?? []).filter(({ keyType }) => keyType !== "SYSTEM_MANAGED").map(keyOf);
     },
     async getKey(ref: AccountRef, id: string): Promise<GoogleKey | null> {
@@ -234,7 +235,6 @@ export function createGoogleClient({ http, settings, tokens, settleMs }: GoogleC
       }),
 
     async testPermissions(projectId: string, permissions: readonly string[]): Promise<string[]> {
-      const Held = z.object({ permissions: z.array(z.string()).nullish() });
       const body = { permissions };
       const url = `${policy(projectId)}:testIamPermissions`;
       return (await call("POST", url, "policy read", Held, body)).permissions ?? [];

@@ -1,4 +1,5 @@
 import { KeyGateError } from "@keygate/shared/errors";
+import { oneFor } from "@keygate/shared/one-for";
 import type { Secret } from "@keygate/shared/secret";
 import { Secret as SecretValue } from "@keygate/shared/secret";
 import { z } from "zod";
@@ -26,8 +27,13 @@ const RateLimit = z.object({ id: z.string(), model: z.string(), max_requests_per
 const SpendLimit = z.object({ threshold_amount: z.number() });
 const ModelPermissions = z.object({ mode: z.string(), model_ids: z.array(z.string()) });
 const AdminKey = z.object({ redacted_value: z.string().nullish(), expires_at: z.number().nullish() });
-const pageOf = <T extends z.ZodType>(item: T) =>
-  z.object({ data: z.array(item), has_more: z.boolean(), last_id: z.string().nullish() });
+const CreatedAccount = z.object({ id: z.string(), name: z.string(), api_key: CreatedKey });
+const Costs = z.object({ data: z.array(z.unknown()) });
+const AdminKeys = z.object({ data: z.array(AdminKey) });
+// A schema is compiled when it is first used: each is made once.
+const pageOf = oneFor(<T extends z.ZodType>(item: T) =>
+  z.object({ data: z.array(item), has_more: z.boolean(), last_id: z.string().nullish() }),
+);
 
 export type OpenAiProject = z.infer<typeof Project>;
 /** The status may be left out; so may the time, while a project is active. Either tells. */
@@ -151,10 +157,9 @@ export function createOpenAiClient({ http, baseUrl, adminKey, orgId }: OpenAiCon
         max_requests_per_1_minute: requestsPerMinute,
       }),
     async createServiceAccount(project: string, name: string, expiresInSeconds: number | null) {
-      const Created = z.object({ id: z.string(), name: z.string(), api_key: CreatedKey });
       const path = `/projects/${seg(project)}/service_accounts`;
       const body = { name, ...(expiresInSeconds === null ? {} : { expires_in_seconds: expiresInSeconds }) };
-      const made = await call("POST", path, "service_accounts", Created, body);
+      const made = await call("POST", path, "service_accounts", CreatedAccount, body);
       return { id: made.id, keyId: made.api_key.id, secret: new SecretValue(made.api_key.value) };
     },
     listServiceAccounts: (project: string) =>
@@ -179,9 +184,7 @@ export function createOpenAiClient({ http, baseUrl, adminKey, orgId }: OpenAiCon
     deleteApiKey: (project: string, id: string) =>
       orGone(call("DELETE", `/projects/${seg(project)}/api_keys/${seg(id)}`, "api_keys/id", anything)),
     probeManagementRead: () => call("GET", "/projects?limit=1", "projects", pageOf(Project)),
-    probeUsageRead: (startTime: number) =>
-      call("GET", `/costs?start_time=${startTime}&limit=1`, "costs", z.object({ data: z.array(z.unknown()) })),
-    listAdminKeys: () =>
-      call("GET", "/admin_api_keys?limit=100", "admin_api_keys", z.object({ data: z.array(AdminKey) })),
+    probeUsageRead: (startTime: number) => call("GET", `/costs?start_time=${startTime}&limit=1`, "costs", Costs),
+    listAdminKeys: () => call("GET", "/admin_api_keys?limit=100", "admin_api_keys", AdminKeys),
   };
 }
