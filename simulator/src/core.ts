@@ -186,7 +186,9 @@ class World {
 
   async #answer(req: SimRequest, res: ServerResponse, call: Call, fault: Fault | null): Promise<void> {
     const gone = new AbortController();
-    res.once("close", () => gone.abort());
+    res.once("close", () => {
+      if (!res.writableFinished) gone.abort();
+    });
     const send = async (answer: SimResponse) => {
       if (gone.signal.aborted) return;
       // Noted first: a client that has its answer may ask for the log at once.

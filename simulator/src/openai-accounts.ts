@@ -1,7 +1,7 @@
 import { z } from "zod";
 import {
   activeProjectOf,
-  listQuery,
+  ListQuery,
   newestFirst,
   type OpenAiCall,
   ok,
@@ -51,7 +51,7 @@ const viewNewKey = (key: ApiKey) => ({
 function accountOf(call: OpenAiCall): ServiceAccount {
   const project = activeProjectOf(call);
   const id = call.params.service_account_id;
-  const account = call.state.accounts.find((one) => one.id === id && one.projectId === project.id);
+  const account = call.state.accounts.findLast((one) => one.id === id && one.projectId === project.id);
   if (account === undefined || account.deletedAtMs !== null) throw refusal(404, `No service account '${id}' found.`);
   return account;
 }
@@ -90,7 +90,7 @@ export const accountRoutes: Route[] = [
     "GET",
     ACCOUNTS,
     (call) => {
-      const query = readQuery(call, listQuery);
+      const query = readQuery(call, ListQuery);
       const project = activeProjectOf(call);
       const accounts = call.state.accounts.filter((account) => account.projectId === project.id);
       return page(call, newestFirst(accounts), query, (account) => account.deletedAtMs === null, view);

@@ -67,11 +67,11 @@ export function readBody<S extends z.ZodType>(call: OpenAiCall, schema: S): z.ou
 }
 
 /** The query, strictly. `arrays` may be repeated, with or without brackets behind the name. */
-export function readQuery<S extends z.ZodRawShape>(
+export function readQuery<S extends z.ZodObject>(
   call: OpenAiCall,
-  shape: S,
+  schema: S,
   arrays: readonly string[] = [],
-): z.output<z.ZodObject<S>> {
+): z.output<S> {
   const raw: Record<string, string | string[]> = {};
   for (const name of new Set(call.req.query.keys())) {
     const values = call.req.query.getAll(name);
@@ -79,7 +79,7 @@ export function readQuery<S extends z.ZodRawShape>(
     if (arrays.includes(plain)) raw[plain] = [...(raw[plain] ?? []), ...values];
     else raw[name] = values.length === 1 ? (values[0] ?? "") : values;
   }
-  return checked(call, z.strictObject(shape), raw);
+  return checked(call, schema, raw);
 }
 
 function checked<S extends z.ZodType>(call: OpenAiCall, schema: S, input: unknown): z.output<S> {
@@ -115,9 +115,10 @@ export const intParam = (min: number, max: number) =>
 
 const limit = intParam(1, 100);
 const cursor = z.string().min(1);
-export const listQuery = { limit: limit.default(20), after: cursor.optional() };
+export const ListQuery = z.strictObject({ limit: limit.default(20), after: cursor.optional() });
 export const order = z.enum(["asc", "desc"]);
-export const cursorsQuery = { ...listQuery, before: cursor.optional() };
+export const CursorsQuery = ListQuery.extend({ before: cursor.optional() });
+export const NoQuery = z.strictObject({});
 
 interface PageRequest {
   limit: number;
@@ -157,9 +158,9 @@ export function page<T extends Listed>(
 
 export const newestFirst = <T extends Listed>(items: readonly T[]) => items.toSorted((a, b) => b.seq - a.seq);
 
-/** The project of the path; 404 when there is none. */
+/** The project of the path; 404 when there is none. Most calls are about one that was made a moment ago. */
 export function projectOf(call: OpenAiCall): Project {
-  const project = call.state.projects.find(({ id }) => id === call.params.project_id);
+  const project = call.state.projects.findLast(({ id }) => id === call.params.project_id);
   if (project === undefined) throw refusal(404, `No project found with id '${call.params.project_id}'.`);
   return project;
 }

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import {
   intParam,
-  listQuery,
+  ListQuery,
   type OpenAiCall,
   ok,
   order,
@@ -17,7 +17,8 @@ const DAY = 86_400;
 const unixTime = intParam(0, 9_999_999_999);
 const Group = z.enum(["project_id", "user_id", "line_item", "api_key_id", "api_source"]);
 
-const costsQuery = {
+const OrderedQuery = ListQuery.extend({ order: order.default("asc") });
+const CostsQuery = z.strictObject({
   start_time: unixTime,
   end_time: unixTime.optional(),
   bucket_width: z.literal("1d").optional(),
@@ -30,7 +31,7 @@ const costsQuery = {
   api_key_ids: z.array(z.string()).optional(),
   line_items: z.array(z.string()).optional(),
   group_by: z.array(Group).default([]),
-};
+});
 const ARRAYS = ["project_ids", "api_key_ids", "line_items", "group_by"];
 
 type Grouping = z.output<typeof Group>[];
@@ -55,7 +56,7 @@ function results(spends: Spend[], groupBy: Grouping) {
 }
 
 function costs(call: OpenAiCall) {
-  const query = readQuery(call, costsQuery, ARRAYS);
+  const query = readQuery(call, CostsQuery, ARRAYS);
   const { state, nowMs, settings } = call;
   const end = query.end_time ?? seconds(nowMs);
   if (end <= query.start_time) throw refusal(400, "end_time must be after start_time.", { param: "end_time" });
@@ -109,7 +110,7 @@ export const organizationRoutes: Route[] = [
     "GET",
     "/organization/admin_api_keys",
     (call) => {
-      const query = readQuery(call, { ...listQuery, order: order.default("asc") });
+      const query = readQuery(call, OrderedQuery);
       const expiresAt = call.settings.admin_key_expires_at;
       // The admin key is as old as the organization, so no list lag can hide it.
       const key = { ...call.state.adminKey, createdAtMs: 0 };

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import {
   activeProjectOf,
-  cursorsQuery,
+  CursorsQuery,
   intParam,
   type OpenAiCall,
   ok,
@@ -19,6 +19,7 @@ import { HOSTED_TOOLS, LIMIT_FIELDS, note, type Project, type RateLimit } from "
 
 const PROJECT = "/organization/projects/{project_id}";
 
+const LimitsQuery = CursorsQuery.extend({ limit: intParam(1, 100).default(100) });
 const limitField = z.int().min(0).optional();
 const RateLimitBody = z.strictObject({
   max_requests_per_1_minute: limitField,
@@ -66,7 +67,7 @@ const rateLimitRoutes: Route[] = [
     "GET",
     `${PROJECT}/rate_limits`,
     (call) => {
-      const query = readQuery(call, { ...cursorsQuery, limit: intParam(1, 100).default(100) });
+      const query = readQuery(call, LimitsQuery);
       const rows = rateLimitsOf(call.state, projectOf(call), call.settings.models);
       return page(call, rows, query, () => true, viewRateLimit);
     },

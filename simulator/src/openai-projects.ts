@@ -1,7 +1,7 @@
 import { z } from "zod";
 import {
   activeProjectOf,
-  listQuery,
+  ListQuery,
   newestFirst,
   type OpenAiCall,
   ok,
@@ -39,6 +39,7 @@ const Create = z.strictObject({
 });
 const Update = z.strictObject({ name: z.string().min(1).nullish(), external_key_id: z.string().nullish() });
 const Nothing = z.strictObject({});
+const ProjectsQuery = ListQuery.extend({ include_archived: z.enum(["true", "false"]).default("false") });
 
 const view = (project: Project) => ({
   id: project.id,
@@ -82,7 +83,7 @@ export const projectRoutes: Route[] = [
     "GET",
     "/organization/projects",
     (call) => {
-      const query = readQuery(call, { ...listQuery, include_archived: z.enum(["true", "false"]).default("false") });
+      const query = readQuery(call, ProjectsQuery);
       const shown = (project: Project) => query.include_archived === "true" || project.archivedAtMs === null;
       return page(call, newestFirst(call.state.projects), query, shown, view);
     },

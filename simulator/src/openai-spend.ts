@@ -2,7 +2,7 @@
 import { z } from "zod";
 import {
   activeProjectOf,
-  cursorsQuery,
+  CursorsQuery,
   type OpenAiCall,
   ok,
   order,
@@ -25,6 +25,7 @@ import {
 
 const PROJECT = "/organization/projects/{project_id}";
 
+const AlertsQuery = CursorsQuery.extend({ order: order.default("asc") });
 const Money = { currency: z.literal("USD"), interval: z.literal("month") };
 const SpendLimitBody = z.strictObject({ threshold_amount: z.int().min(1), ...Money });
 const AlertBody = z.strictObject({
@@ -120,7 +121,7 @@ const alertRoutes: Route[] = [
     "GET",
     `${PROJECT}/spend_alerts`,
     (call) => {
-      const query = readQuery(call, { ...cursorsQuery, order: order.default("asc") });
+      const query = readQuery(call, AlertsQuery);
       const { alerts } = projectOf(call);
       return page(call, query.order === "asc" ? alerts : alerts.toReversed(), query, () => true, viewAlert);
     },

@@ -1,4 +1,5 @@
 /** A simulated OpenAI: the organization's Admin API with its state, and enough inference to see whether a key works. */
+import { randomUUID } from "node:crypto";
 import {
   type SimContext,
   type SimRequest,
@@ -9,7 +10,7 @@ import {
 } from "./core.ts";
 import { accountRoutes } from "./openai-accounts.ts";
 import { openAiBooks, openAiControl } from "./openai-books.ts";
-import { missingScopes, type OpenAiCall, Refusal, type Route, readQuery, refusal } from "./openai-call.ts";
+import { missingScopes, NoQuery, type OpenAiCall, Refusal, type Route, readQuery, refusal } from "./openai-call.ts";
 import { inferenceRoutes } from "./openai-inference.ts";
 import { keyRoutes } from "./openai-keys.ts";
 import { organizationRoutes } from "./openai-organization.ts";
@@ -17,7 +18,7 @@ import { permissionRoutes } from "./openai-permissions.ts";
 import { projectRoutes } from "./openai-projects.ts";
 import { OpenAiSettings } from "./openai-settings.ts";
 import { spendRoutes } from "./openai-spend.ts";
-import { freshState, isLive, type OpenAiState, opaque } from "./openai-state.ts";
+import { freshState, isLive, type OpenAiState } from "./openai-state.ts";
 
 export interface OpenAiOptions {
   adminKey?: string;
@@ -36,6 +37,9 @@ const ADMIN_ROUTES: Route[] = [
   ...organizationRoutes,
 ];
 
+const parts = new Map([...ADMIN_ROUTES, ...inferenceRoutes].map(([, path]) => [path, path.split("/")]));
+const partsOf = (pattern: string): readonly string[] => parts.get(pattern) ?? pattern.split("/");
+
 interface Found<R> {
   route: R;
   params: Record<string, string>;
@@ -43,9 +47,9 @@ interface Found<R> {
 
 /** The route of a request; refused as unknown, or as known by another method only. */
 function routeOf<R extends readonly [string, string, ...unknown[]]>(call: OpenAiCall, routes: readonly R[]): Found<R> {
-  const path = call.req.path.slice("/v1".length);
+  const given = call.req.path.slice("/v1".length).split("/");
   const fits = routes.flatMap((route) => {
-    const params = match(route[1], path);
+    const params = match(partsOf(route[1]), given);
     return params === null ? [] : [{ route, params }];
   });
   const found = fits.find(({ route }) => route[0] === call.req.method);
@@ -55,9 +59,7 @@ function routeOf<R extends readonly [string, string, ...unknown[]]>(call: OpenAi
   throw refusal(fits.length > 0 ? 405 : 404, `Invalid URL (${method} ${call.req.path})`);
 }
 
-function match(pattern: string, path: string): Record<string, string> | null {
-  const wanted = pattern.split("/");
-  const given = path.split("/");
+function match(wanted: readonly string[], given: readonly string[]): Record<string, string> | null {
   if (wanted.length !== given.length) return null;
   const params: Record<string, string> = {};
   for (const [i, part] of wanted.entries()) {
@@ -137,8 +139,16 @@ function serve(call: OpenAiCall): SimResponse {
   requireAdminScope(call);
   throttle(call, `${method} ${path}`);
   call.state.adminKey.lastUsedAtMs = call.nowMs;
-  if (takesQuery === undefined) readQuery(call, {});
+  if (takesQuery === undefined) readQuery(call, NoQuery);
   return handler({ ...call, params });
+}
+
+// They are replaced when they change, never changed.
+const knownSettings = new WeakMap<object, OpenAiSettings>();
+function settingsOf({ settings }: SimContext): OpenAiSettings {
+  const known = knownSettings.get(settings) ?? OpenAiSettings.parse(settings);
+  knownSettings.set(settings, known);
+  return known;
 }
 
 /** A simulated OpenAI organization, in memory. */
@@ -146,7 +156,7 @@ export function createOpenAi(options: OpenAiOptions = {}): SimVendor {
   const fresh = () => freshState(options.adminKey ?? ADMIN_KEY, options.organizationId ?? "org-simulated", Date.now());
   let state: OpenAiState = fresh();
   const answer = (req: SimRequest, sim: SimContext): SimResponse => {
-    const settings = OpenAiSettings.parse(sim.settings);
+    const settings = settingsOf(sim);
     try {
       return serve({ req, sim, state, settings, nowMs: sim.now(), params: {} });
     } catch (error) {
@@ -159,9 +169,12 @@ export function createOpenAi(options: OpenAiOptions = {}): SimVendor {
     settings: OpenAiSettings,
     handle(req, sim) {
       const response = answer(req, sim);
-      return { ...response, headers: { "x-request-id": `req_${opaque(24)}`, ...response.headers } };
+      return {
+        ...response,
+        headers: { "x-request-id": `req_${randomUUID().replaceAll("-", "")}`, ...response.headers },
+      };
     },
-    books: (sim, { secrets }) => openAiBooks(state, sim.now(), OpenAiSettings.parse(sim.settings), secrets),
+    books: (sim, { secrets }) => openAiBooks(state, sim.now(), settingsOf(sim), secrets),
     control: (action, body, sim) => openAiControl(state, action, body, sim),
     reset() {
       state = fresh();
