@@ -11,7 +11,7 @@ import { inRounds } from "../in-rounds.ts";
 import { oneFor } from "../one-for.ts";
 import { currentTraceParent } from "../tracing.ts";
 import type { Actor } from "./audit.ts";
-import { type Db, json, nowPlus, type Tx } from "./client.ts";
+import { type Db, fewRows, json, nowPlus, type Tx } from "./client.ts";
 import { idAfter, type Page, pageById } from "./paging.ts";
 import { prepared } from "./prepared.ts";
 import type { Database, JobError, JobWaiting } from "./schema.ts";
@@ -130,7 +130,8 @@ export const leaseJob = oneFor((db: Db) =>
   inRounds(async (leases: readonly (Lease & { seconds: number })[]): Promise<(LeasedJobRow | null)[]> => {
     const { rows } = await sql<LeasedJobRow>`${prepared}
       with item as (
-        select * from jsonb_to_recordset(${json(leases)}) as item ("jobId" text, token text, seconds double precision)),
+        select * from jsonb_to_recordset(${json(leases)}) as item ("jobId" text, token text, seconds double precision)
+        where ${fewRows("jobId")}),
       due as (
         select jobs.id, token, seconds from jobs join item on jobs.id = "jobId"
         where state in (${sql.join(workable)}) and written_off_at is null and run_at <= now()

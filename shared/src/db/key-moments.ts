@@ -5,7 +5,7 @@ import { newId } from "../ids.ts";
 import { inRounds } from "../in-rounds.ts";
 import { oneFor } from "../one-for.ts";
 import type { Actor } from "./audit.ts";
-import { type Db, json } from "./client.ts";
+import { type Db, fewRows, json } from "./client.ts";
 import { type JobRow, jobColumns, type Lease, workableStates } from "./jobs.ts";
 import { type IssuedKey, type KeyRow, keyColumns, type NewKey } from "./keys.ts";
 import { prepared } from "./prepared.ts";
@@ -87,7 +87,8 @@ export const keyMoments = oneFor((db: Db) => ({
           "projectName" text, description text, "budgetMicros" bigint, "rateLimitRpm" integer, "modelsAllowed" text[],
           "expiresInDays" integer, "lineageId" text, "createdBy" text, "jobId" text, "eventId" text, "actorName" text,
           "actorId" text, "ipAddress" text, receiver jsonb, "isCallers" boolean, input jsonb, traceparent text,
-          details jsonb)),
+          details jsonb)
+        where ${fewRows("id")}),
       developer as (
         select id from developers where id in (select "developerId" from item) and is_active
         for share skip locked),
@@ -150,7 +151,8 @@ export const keyMoments = oneFor((db: Db) => ({
         select * from jsonb_to_recordset(${json(items)}) as item ("keyId" text, "jobId" text, token text,
           "sealedTo" text, receiver text, "claimTtlSeconds" integer, step text, made jsonb, hint text,
           fingerprints text[], "vendorRef" jsonb, limits jsonb, instructions jsonb, "eventId" text, "actorName" text,
-          "ipAddress" text, details jsonb)),
+          "ipAddress" text, details jsonb)
+        where ${fewRows("keyId")}),
       held as (
         select keys.id from keys join item on keys.id = "keyId" where status in ('pending', 'active')
         for update of keys skip locked),
@@ -194,7 +196,8 @@ export const keyMoments = oneFor((db: Db) => ({
     const { rows } = await sql<KeyRow & { claimed_at: Date }>`${prepared}
       with item as (
         select * from jsonb_to_recordset(${json(items)}) as item ("keyId" text, "jobId" text, "eventId" text,
-          "actorName" text, "ipAddress" text)),
+          "actorName" text, "ipAddress" text)
+        where ${fewRows("keyId")}),
       held as (
         select keys.id from keys join item on keys.id = "keyId" where status = 'active' for update of keys skip locked),
       unclaimed as (

@@ -4,7 +4,7 @@ import type { JobId } from "../contracts/ids.ts";
 import { KeyGateError } from "../errors.ts";
 import { inRounds } from "../in-rounds.ts";
 import { oneFor } from "../one-for.ts";
-import { type Db, json } from "./client.ts";
+import { type Db, fewRows, json } from "./client.ts";
 import type { Lease } from "./jobs.ts";
 import { prepared } from "./prepared.ts";
 
@@ -53,7 +53,8 @@ async function write(
   const { rows } = await sql<JobWishes & { id: JobId }>`${prepared}
     with item as (
       select * from jsonb_to_recordset(${json(items)}) as item (job text, token text, done text, made jsonb, next text,
-        position integer, total integer, sealed text)),
+        position integer, total integer, sealed text)
+        where ${fewRows("job")}),
     held as (
       select jobs.id, cancel_requested, delivery_key, item.* from jobs join item on jobs.id = item.job
       where lease_token = token and lease_until > now()
