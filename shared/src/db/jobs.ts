@@ -124,7 +124,7 @@ export const findJobRow = oneFor((db: Db) =>
 
 /**
  * Takes the job for one worker. Null when it is not due, already ended, held by another worker whose lease still runs,
- * or locked by somebody at this very moment: then it is due still.
+ * or locked by somebody at this very moment: then it is due still. Found by the id alone, see `keyMoments`.
  */
 export const leaseJob = oneFor((db: Db) =>
   inRounds(async (leases: readonly (Lease & { seconds: number })[]): Promise<(LeasedJobRow | null)[]> => {
@@ -132,11 +132,13 @@ export const leaseJob = oneFor((db: Db) =>
       with item as (
         select * from jsonb_to_recordset(${json(leases)}) as item ("jobId" text, token text, seconds double precision)
         where ${fewRows("jobId")}),
+      locked as (
+        select jobs.id, state, written_off_at, run_at, lease_until, token, seconds
+        from jobs join item on jobs.id = "jobId" for update of jobs skip locked),
       due as (
-        select jobs.id, token, seconds from jobs join item on jobs.id = "jobId"
+        select id, token, seconds from locked
         where state in (${sql.join(workable)}) and written_off_at is null and run_at <= now()
-          and (lease_until is null or lease_until <= now())
-        for update of jobs skip locked)
+          and (lease_until is null or lease_until <= now()))
       update jobs set lease_token = due.token, lease_until = now() + make_interval(secs => due.seconds),
         started_at = coalesce(started_at, now()),
         state = case when state in ('queued', 'waiting_for_vendor') then 'running' else state end

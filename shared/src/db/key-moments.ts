@@ -47,7 +47,8 @@ const columnsOf = (table: string, names: readonly string[]) =>
  * nothing at all: then the caller goes the long way, in a transaction that finds out what was in the way. A row that
  * somebody else has locked counts as in the way, so that nobody waits for another's row, and no two can wait for each
  * other. Rows are locked in the order in which everybody locks them, since a part that changes the second row reads
- * what the part that locked the first one returned.
+ * what the part that locked the first one returned. They are found by their ids alone and looked at once they are
+ * locked: a condition that an index serves would make PostgreSQL read all rows that meet it.
  */
 export const keyMoments = oneFor((db: Db) => ({
   /**
@@ -154,19 +155,20 @@ export const keyMoments = oneFor((db: Db) => ({
           "ipAddress" text, details jsonb)
         where ${fewRows("keyId")}),
       held as (
-        select keys.id from keys join item on keys.id = "keyId" where status in ('pending', 'active')
-        for update of keys skip locked),
+        select keys.id, status from keys join item on keys.id = "keyId" for update of keys skip locked),
       leased as (
-        select jobs.id, held.id as key_id, "claimTtlSeconds" from held join item on held.id = "keyId"
-          join jobs on jobs.id = "jobId"
-        where lease_token = token and not cancel_requested and sealed_to = "sealedTo"
-          and delivery_key ->> 'x' = receiver and state in (${sql.join(workableStates)})
+        select jobs.id, state, lease_token, cancel_requested, sealed_to, delivery_key, item."keyId"
+        from held join item on held.id = "keyId" join jobs on jobs.id = "jobId"
+        where status in ('pending', 'active')
         for update of jobs skip locked),
       job as (
         update jobs set state = 'succeeded', error = null, waiting = null, sealed_input = null, lease_token = null,
           lease_until = null, finished_at = now(), claim_until = now() + make_interval(secs => "claimTtlSeconds")
-        from leased where jobs.id = leased.id
-        returning jobs.id, leased.key_id),
+        from leased join item using ("keyId")
+        where jobs.id = leased.id and leased.lease_token = token and not leased.cancel_requested
+          and leased.sealed_to = "sealedTo" and leased.delivery_key ->> 'x' = receiver
+          and leased.state in (${sql.join(workableStates)})
+        returning jobs.id, leased."keyId" as key_id),
       ended as (select item.*, job.id as job_id from job join item on "keyId" = job.key_id and "jobId" = job.id),
       step as (
         update saga_steps set status = 'done', made = ended.made, finished_at = now(), unsure_since = null
@@ -199,14 +201,17 @@ export const keyMoments = oneFor((db: Db) => ({
           "actorName" text, "ipAddress" text)
         where ${fewRows("keyId")}),
       held as (
-        select keys.id from keys join item on keys.id = "keyId" where status = 'active' for update of keys skip locked),
-      unclaimed as (
-        select jobs.id, held.id as key_id from held join item on held.id = "keyId" join jobs on jobs.id = "jobId"
-        where state = 'succeeded' and claimed_at is null and claim_until > now()
+        select keys.id, status from keys join item on keys.id = "keyId" for update of keys skip locked),
+      ended as (
+        select jobs.id, state, claimed_at, claim_until, held.id as key_id
+        from held join item on held.id = "keyId" join jobs on jobs.id = "jobId"
+        where status = 'active'
         for update of jobs skip locked),
       claimed as (
-        update jobs set claimed_at = now() from unclaimed where jobs.id = unclaimed.id
-        returning jobs.id, unclaimed.key_id),
+        update jobs set claimed_at = now() from ended
+        where jobs.id = ended.id and ended.state = 'succeeded' and ended.claimed_at is null
+          and ended.claim_until > now()
+        returning jobs.id, ended.key_id),
       taken as (
         update keys set claimed_at = now() from claimed where keys.id = claimed.key_id
         returning ${columnsOf("keys", keyColumns)}),
