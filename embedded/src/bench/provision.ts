@@ -9,7 +9,7 @@ const rounds = 3;
 /** How many provisions a round has: enough for a few waves at that concurrency. */
 function countOf(latencyMs: number, concurrency: number, quick: boolean): number {
   if (quick) return latencyMs === 0 ? concurrency * 4 : concurrency * 2;
-  if (latencyMs > 0) return Math.max(6, concurrency * 3);
+  if (latencyMs > 0) return Math.max(20, concurrency * 3);
   return Math.max(100, concurrency * 12);
 }
 
