@@ -18,23 +18,42 @@ export async function up(db: Kysely<any>): Promise<void> {
   for (const [name, definition] of Object.entries(narrowed))
     await run(`create index ${name}_some on keys ${definition}`);
 
-  // Apart from the keys, whose rows are wide and change: a search reads few pages, and what is indexed is written once.
+  // A project name is a stem, which a developer's keys share, and a mark of its own: `keygate-team-name-` and `x7k2pq`. A
+  // search looks through the stems, a few for each developer, and through marks that are short; and both are written once,
+  // while the rows of keys are wide and change. Nothing but the trigger writes here.
+  await run(`create table project_stems (
+    id bigint generated always as identity primary key,
+    stem text not null unique)`);
   await run(`create table key_project_names (
     key_id text primary key,
-    project_name text not null)`);
-  await run("insert into key_project_names select id, lower(project_name) from keys order by id");
+    stem_id bigint not null,
+    mark text not null)`);
+  await run(`insert into project_stems (stem) select distinct ${stemOf("lower(project_name)")} from keys`);
+  await run(`insert into key_project_names
+    select keys.id, project_stems.id, ${markOf("lower(project_name)")}
+    from keys join project_stems on stem = ${stemOf("lower(project_name)")} order by keys.id`);
   await run(`create function note_project_name() returns trigger language plpgsql as $$
+    declare
+      full_name text := lower(new.project_name);
+      known bigint;
     begin
-      insert into key_project_names values (new.id, lower(new.project_name))
-        on conflict (key_id) do update set project_name = excluded.project_name;
+      select id into known from project_stems where stem = ${stemOf("full_name")};
+      if known is null then
+        insert into project_stems (stem) values (${stemOf("full_name")})
+          on conflict (stem) do update set stem = excluded.stem returning id into known;
+      end if;
+      insert into key_project_names (key_id, stem_id, mark) values (new.id, known, ${markOf("full_name")})
+        on conflict (key_id) do update set stem_id = excluded.stem_id, mark = excluded.mark;
       return null;
     end $$`);
   await run(`create trigger keys_note_project_name after insert or update of project_name on keys
     for each row execute function note_project_name()`);
-  await run("create index key_project_names_trgm on key_project_names using gin (project_name gin_trgm_ops)");
+  await run("create index project_stems_trgm on project_stems using gin (stem gin_trgm_ops)");
+  await run("create index key_project_names_stem on key_project_names (stem_id, key_id desc) include (mark)");
+  await run("create index key_project_names_mark on key_project_names using gin (mark gin_trgm_ops)");
   // How often a part of a name occurs decides how it is looked for.
-  await run("alter table key_project_names alter column project_name set statistics 1000");
-  await run("analyze key_project_names");
+  await run("alter table project_stems alter column stem set statistics 1000");
+  await run("analyze project_stems, key_project_names");
 
   // Room on each page for what changes next: such changes touch no index when they stay on their page.
   await run("alter table keys set (fillfactor = 75)");
@@ -48,6 +67,10 @@ export async function up(db: Kysely<any>): Promise<void> {
     await run(`alter index ${name}_some rename to ${name}`);
   }
 }
+
+/** What follows the last dash, and all up to it. */
+const markOf = (name: string) => `split_part(${name}, '-', -1)`;
+const stemOf = (name: string) => `left(${name}, length(${name}) - length(${markOf(name)}))`;
 
 const narrowed = {
   keys_workspace_id: "(workspace_id, id desc) where workspace_id is not null",
@@ -65,7 +88,7 @@ export async function down(db: Kysely<any>): Promise<void> {
   await run("alter table jobs reset (fillfactor)");
   await run("drop trigger keys_note_project_name on keys");
   await run("drop function note_project_name()");
-  await run("drop table key_project_names");
+  await run("drop table key_project_names, project_stems");
   await run("create index keys_project_name_trgm on keys using gin (lower(project_name) gin_trgm_ops)");
   await run("create index keys_developer_id_status on keys (developer_id, status, id desc)");
   await run("create index audit_events_actor on audit_events (actor, created_at desc, seq desc)");

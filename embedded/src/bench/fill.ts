@@ -94,13 +94,19 @@ export async function fillKeys(sql: pg.Pool, keys: number, say: (line: string) =
     },
     say,
   );
+  say("writing their project names as the trigger would have done");
+  const stem = "left(project_name, length(project_name) - 6)";
+  await sql.query(`insert into project_stems (stem) select distinct ${stem} from keys on conflict do nothing`);
+  // As autovacuum does it after a while: what was written last still waits to be sorted into the trigram indexes.
+  await sql.query("vacuum (analyze) developers, workspaces, project_stems");
   await inBulk(
     sql,
     "key_project_names",
     async (client) => {
-      // As the trigger would have done.
       await client.query(
-        "insert into key_project_names select id, lower(project_name) from keys order by id on conflict do nothing",
+        `insert into key_project_names
+          select keys.id, project_stems.id, right(project_name, 6) from keys join project_stems on stem = ${stem}
+          order by keys.id on conflict do nothing`,
       );
     },
     say,

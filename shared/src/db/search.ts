@@ -27,18 +27,34 @@ const ownersMatching = (q: string): RawBuilder<unknown> => sql`
 export const developersMatching = (q: string): RawBuilder<SqlBool> =>
   sql<SqlBool>`developers.id in (${ownersMatching(q)})`;
 
+/**
+ * Keys whose project name contains the text. It lies within the stem or within the mark; or it ends the stem, which ends
+ * with a dash, and begins the mark, which has none.
+ */
+function keysNamed(q: string): RawBuilder<unknown> {
+  const newest = sql`order by key_id desc limit ${sql.lit(matchesMax)}`;
+  const ofStem = sql`
+    (select key_id from key_project_names where stem_id in (select id from project_stems where stem like ${patternOf(q)})
+      ${newest})`;
+  const dash = q.lastIndexOf("-");
+  if (dash < 0) {
+    return sql`${ofStem} union (select key_id from key_project_names where mark like ${patternOf(q)} ${newest})`;
+  }
+  return sql`${ofStem} union
+    (select key_id from key_project_names join project_stems on project_stems.id = stem_id
+      where stem like ${`%${escaped(q.slice(0, dash + 1))}`} and mark like ${`${escaped(q.slice(dash + 1))}%`} ${newest})`;
+}
+
 /** Ids of keys, newest first: hint or project name contains the text, the developer matches, or it is the id. */
 export function keyIdsMatching(q: string): RawBuilder<{ id: KeyId }> {
   const limit = sql.lit(matchesMax);
   const ofOwners = sql`
     (select k.id from keys k where k.developer_id in (${ownersMatching(q)}) order by k.id desc limit ${limit})
     union (select id from keys where id = ${q})`;
-  const named = sql`
-    (select key_id as id from key_project_names where project_name like ${patternOf(q)} order by id desc limit ${limit})
-    union
-    (select id from keys where lower(hint) like ${patternOf(q)} order by id desc limit ${limit})
-    union`;
-  return sql`(select id from (${q.length < trigram ? sql`` : named} ${ofOwners}) as matching order by id desc)`;
+  const ofKeys = sql`
+    union (select id from keys where lower(hint) like ${patternOf(q)} order by id desc limit ${limit})
+    union (${keysNamed(q)})`;
+  return sql`(select id from (${ofOwners} ${q.length < trigram ? sql`` : ofKeys}) as matching order by id desc)`;
 }
 
 /** Developers and keys by part of a name, e-mail, hint or project name; newest first. */
