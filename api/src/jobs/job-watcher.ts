@@ -5,6 +5,9 @@ import type { Log } from "@keygate/shared/log";
 
 // A caller hears of its job's end within 20 ms: nobody notices that, and it is one primary-key query for all callers.
 const lookEveryMs = 20;
+// As long as few are watched, a look costs next to nothing.
+const fewWatches = 8;
+const fewEveryMs = 8;
 // Whoever has waited this long does not feel a tenth of a second more, and most that is looked at is then looked at rarely.
 const patientAfterMs = 2_000;
 const patientEveryMs = 100;
@@ -78,12 +81,13 @@ export function createJobWatcher(db: Db, log: Log): JobWatcher {
     isLooking = true;
     const startedAt = performance.now();
     const due = [...watches].filter((watch) => watch.dueAt <= startedAt);
-    nextLookAt = startedAt + lookEveryMs;
+    const everyMs = watches.size <= fewWatches ? fewEveryMs : lookEveryMs;
+    nextLookAt = startedAt + everyMs;
     try {
       const jobs = await jobRows(db).watch([...new Set(due.map((watch) => watch.jobId))]);
       const byId = new Map(jobs.map((job) => [job.id, job]));
       for (const watch of due) {
-        watch.dueAt = startedAt + (startedAt - watch.since > patientAfterMs ? patientEveryMs : lookEveryMs);
+        watch.dueAt = startedAt + (startedAt - watch.since > patientAfterMs ? patientEveryMs : everyMs);
         const job = byId.get(watch.jobId);
         if (job) tell(watch, job);
       }
