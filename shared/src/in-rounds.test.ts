@@ -68,6 +68,25 @@ describe("rounds", () => {
     expect(await second).toBe("answer 2");
   });
 
+  test("try each of their items alone when one of them was what failed", async () => {
+    const tried: (readonly number[])[] = [];
+    const ask = inRounds<number, number>(
+      async (items) => {
+        tried.push(items);
+        if (items.includes(2)) throw new RangeError("two");
+        return items.map((item) => item * 10);
+      },
+      { isOfOneItem: (error) => error instanceof RangeError },
+    );
+    const results = await Promise.allSettled([1, 2, 3].map(ask));
+    expect(results.map((result) => (result.status === "fulfilled" ? result.value : "failed"))).toEqual([
+      10,
+      "failed",
+      30,
+    ]);
+    expect(tried).toEqual([[1, 2, 3], [1], [2], [3]]);
+  });
+
   test("refuse a work that answers for another number of items", async () => {
     const ask = inRounds<number, number>(async () => []);
     await expect(ask(1)).rejects.toThrow("another number of items");

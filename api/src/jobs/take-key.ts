@@ -85,7 +85,7 @@ type Recorded = Omit<Taken, "outcome" | "opened">;
 /** A key without a predecessor in one statement. Null when anything is in the way: the transaction finds out what. */
 async function takeAtOnce(deps: ApiDeps, job: JobRow, actor: Actor): Promise<Recorded | null> {
   if (job.kind !== "provision") return null;
-  const taken = await keyMoments(deps.db).take({ job, actor });
+  const taken = await keyMoments.take(deps.db)({ job, actor });
   return taken ? { job: { ...job, claimed_at: taken.claimedAt }, key: taken.key, old: null, oldKeysEnd: null } : null;
 }
 

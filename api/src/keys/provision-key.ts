@@ -57,7 +57,7 @@ async function askAtOnce(deps: ApiDeps, request: ProvisionRequest, asking: Askin
   const developer = await developerNames(deps.db)(request.developer_id);
   if (!developer) return undefined;
   const id = newId("key");
-  return keyMoments(deps.db).ask({
+  return keyMoments.ask(deps.db)({
     key: {
       id,
       developerId: request.developer_id,

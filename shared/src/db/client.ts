@@ -64,7 +64,8 @@ export async function pingDatabase(db: Db): Promise<void> {
   await sql`select 1`.execute(db);
 }
 
-const codeOf = (error: unknown): string => String((error as { code?: unknown } | null)?.code ?? "");
+/** The code that PostgreSQL or the system gave an error; empty when there is none. */
+export const codeOf = (error: unknown): string => String((error as { code?: unknown } | null)?.code ?? "");
 
 /** Whether a unique index refused the write: somebody else was faster with the same name. */
 export const isUniqueViolation = (error: unknown): boolean => codeOf(error) === "23505";

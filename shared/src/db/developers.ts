@@ -2,11 +2,10 @@ import { sql } from "kysely";
 import type { DeveloperRole } from "../contracts/developers.ts";
 import type { DeveloperId } from "../contracts/ids.ts";
 import { newId } from "../ids.ts";
-import { inRounds } from "../in-rounds.ts";
-import { oneFor } from "../one-for.ts";
 import type { Db, Tx } from "./client.ts";
 import { idAfter, type Page, pageById } from "./paging.ts";
 import { prepared } from "./prepared.ts";
+import { together } from "./rounds.ts";
 import { developersMatching } from "./search.ts";
 
 export interface DeveloperRow {
@@ -25,18 +24,16 @@ export interface DeveloperRow {
 const columns = ["id", "name", "email", "team", "role", "is_active", "created_at"] as const;
 
 /** What the names of a developer's keys are made of. */
-export const developerNames = oneFor((db: Db) =>
-  inRounds(async (ids: readonly DeveloperId[]) => {
-    const rows = await db
-      .selectFrom("developers")
-      .select(["id", "name", "email", "team"])
-      .where("id", "=", sql<DeveloperId>`any(${[...new Set(ids)]}::text[])`)
-      .modifyEnd(prepared)
-      .execute();
-    const byId = new Map(rows.map((row) => [row.id, row]));
-    return ids.map((id) => byId.get(id));
-  }),
-);
+export const developerNames = together(async (db, ids: readonly DeveloperId[]) => {
+  const rows = await db
+    .selectFrom("developers")
+    .select(["id", "name", "email", "team"])
+    .where("id", "=", sql<DeveloperId>`any(${[...new Set(ids)]}::text[])`)
+    .modifyEnd(prepared)
+    .execute();
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return ids.map((id) => byId.get(id));
+});
 
 export function developerRows(db: Db | Tx) {
   const plain = () => db.selectFrom("developers").select(columns);

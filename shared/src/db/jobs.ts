@@ -7,13 +7,12 @@ import type { VendorId } from "../contracts/vendors/registry.ts";
 import type { Sealed } from "../crypto/envelope.ts";
 import { KeyGateError } from "../errors.ts";
 import { newId } from "../ids.ts";
-import { inRounds } from "../in-rounds.ts";
-import { oneFor } from "../one-for.ts";
 import { currentTraceParent } from "../tracing.ts";
 import type { Actor } from "./audit.ts";
 import { type Db, fewRows, json, nowPlus, type Tx } from "./client.ts";
 import { idAfter, type Page, pageById } from "./paging.ts";
 import { prepared } from "./prepared.ts";
+import { together } from "./rounds.ts";
 import type { Database, JobError, JobWaiting } from "./schema.ts";
 
 export type JobRow = Selectable<Database["jobs"]>;
@@ -109,25 +108,23 @@ const notWrittenOff = { written_off_at: null, written_off_by: null, written_off_
 const endedWell = sql`case when kind = 'revoke' then state = 'succeeded' else state in ('failed', 'cancelled') end`;
 
 /** The job's row as it is after it was asked for. */
-export const findJobRow = oneFor((db: Db) =>
-  inRounds(async (ids: readonly JobId[]) => {
-    const rows = await db
-      .selectFrom("jobs")
-      .select(columns)
-      .where("id", "=", sql<JobId>`any(${[...new Set(ids)]}::text[])`)
-      .modifyEnd(prepared)
-      .execute();
-    const byId = new Map(rows.map((row) => [row.id, row]));
-    return ids.map((id) => byId.get(id));
-  }),
-);
+export const findJobRow = together(async (db, ids: readonly JobId[]) => {
+  const rows = await db
+    .selectFrom("jobs")
+    .select(columns)
+    .where("id", "=", sql<JobId>`any(${[...new Set(ids)]}::text[])`)
+    .modifyEnd(prepared)
+    .execute();
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return ids.map((id) => byId.get(id));
+});
 
 /**
  * Takes the job for one worker. Null when it is not due, already ended, held by another worker whose lease still runs,
  * or locked by somebody at this very moment: then it is due still. Found by the id alone, see `keyMoments`.
  */
-export const leaseJob = oneFor((db: Db) =>
-  inRounds(async (leases: readonly (Lease & { seconds: number })[]): Promise<(LeasedJobRow | null)[]> => {
+export const leaseJob = together(
+  async (db, leases: readonly (Lease & { seconds: number })[]): Promise<(LeasedJobRow | null)[]> => {
     const { rows } = await sql<LeasedJobRow>`${prepared}
       with item as (
         select * from jsonb_to_recordset(${json(leases)}) as item ("jobId" text, token text, seconds double precision)
@@ -148,7 +145,7 @@ export const leaseJob = oneFor((db: Db) =>
     );
     const byToken = new Map(rows.map((row) => [row.lease_token, row]));
     return leases.map(({ token }) => byToken.get(token) ?? null);
-  }),
+  },
 );
 
 export function jobRows(db: Db | Tx) {

@@ -2,13 +2,12 @@ import { sql } from "kysely";
 import type { PublicJwk } from "../contracts/common.ts";
 import { jobs as jobSpecs } from "../contracts/jobs.ts";
 import { newId } from "../ids.ts";
-import { inRounds } from "../in-rounds.ts";
-import { oneFor } from "../one-for.ts";
 import type { Actor } from "./audit.ts";
-import { type Db, fewRows, json } from "./client.ts";
+import { fewRows, json } from "./client.ts";
 import { type JobRow, jobColumns, type Lease, workableStates } from "./jobs.ts";
 import { type IssuedKey, type KeyRow, keyColumns, type NewKey } from "./keys.ts";
 import { prepared } from "./prepared.ts";
+import { together } from "./rounds.ts";
 
 /** Asks for a key; see `keyMoments`. */
 export interface KeyAsked {
@@ -50,12 +49,12 @@ const columnsOf = (table: string, names: readonly string[]) =>
  * what the part that locked the first one returned. They are found by their ids alone and looked at once they are
  * locked: a condition that an index serves would make PostgreSQL read all rows that meet it.
  */
-export const keyMoments = oneFor((db: Db) => ({
+export const keyMoments = {
   /**
    * A key is asked for: its row, its job and the audit row. Undefined when the developer is not active, the vendor not
    * configured or the name taken.
    */
-  ask: inRounds<KeyAsked, JobRow | undefined>(async (asked) => {
+  ask: together<KeyAsked, JobRow | undefined>(async (db, asked) => {
     const items = asked.map(({ key, actor, delivery, traceparent }) => {
       const jobId = newId("job");
       return {
@@ -127,7 +126,7 @@ export const keyMoments = oneFor((db: Db) => ({
    * A provisioned key is in force: its last step is done, the key active, the job succeeded. False when the lease was
    * lost, the job is to be stopped, the receiver changed, or the key came to its end.
    */
-  issue: inRounds<KeyIssued, boolean>(async (all) => {
+  issue: together<KeyIssued, boolean>(async (db, all) => {
     const items = all.map(({ lease, keyId, issued, receiver, sealedTo, claimTtlSeconds, lastStep, audit }) => ({
       keyId,
       jobId: lease.jobId,
@@ -187,7 +186,7 @@ export const keyMoments = oneFor((db: Db) => ({
   }),
 
   /** A provisioned key is taken out of the handoff. Undefined when it was taken before, its time is over or it ended. */
-  take: inRounds<KeyTaken, { key: KeyRow; claimedAt: Date } | undefined>(async (all) => {
+  take: together<KeyTaken, { key: KeyRow; claimedAt: Date } | undefined>(async (db, all) => {
     const items = all.map(({ job, actor }) => ({
       keyId: job.key_id,
       jobId: job.id,
@@ -228,4 +227,4 @@ export const keyMoments = oneFor((db: Db) => ({
       return key && { key, claimedAt: key.claimed_at };
     });
   }),
-}));
+};

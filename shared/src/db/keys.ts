@@ -5,11 +5,10 @@ import { type BatchRevokeRequest, type Instructions, type KeyListQuery, liveKeyS
 import type { LimitReport } from "../contracts/limits.ts";
 import type { VendorId } from "../contracts/vendors/registry.ts";
 import { KeyGateError } from "../errors.ts";
-import { inRounds } from "../in-rounds.ts";
-import { oneFor } from "../one-for.ts";
 import { type Db, json, nowPlus, type Tx } from "./client.ts";
 import { idAfter, type Page, pageById } from "./paging.ts";
 import { prepared } from "./prepared.ts";
+import { together } from "./rounds.ts";
 import type { Database } from "./schema.ts";
 import { keyIdsMatching } from "./search.ts";
 
@@ -112,8 +111,8 @@ const owned = (db: Db | Tx) =>
     ]);
 
 /** The key for whoever works its job, and which configuration its vendor has right now. */
-export const keyForJob = oneFor((db: Db) =>
-  inRounds(async (ids: readonly KeyId[]): Promise<((OwnedKeyRow & { seen: SeenConfig | null }) | undefined)[]> => {
+export const keyForJob = together(
+  async (db, ids: readonly KeyId[]): Promise<((OwnedKeyRow & { seen: SeenConfig | null }) | undefined)[]> => {
     const rows = await owned(db)
       .leftJoin("vendor_configs", "vendor_configs.vendor", "keys.vendor")
       .select(["vendor_configs.version as config_version", "vendor_configs.health as config_health"])
@@ -127,7 +126,7 @@ export const keyForJob = oneFor((db: Db) =>
       ]),
     );
     return ids.map((id) => byId.get(id));
-  }),
+  },
 );
 
 export function keyRows(db: Db | Tx) {

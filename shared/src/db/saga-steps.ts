@@ -2,11 +2,10 @@ import { sql } from "kysely";
 import type { PublicJwk } from "../contracts/common.ts";
 import type { JobId } from "../contracts/ids.ts";
 import { KeyGateError } from "../errors.ts";
-import { inRounds } from "../in-rounds.ts";
-import { oneFor } from "../one-for.ts";
 import { type Db, fewRows, json } from "./client.ts";
 import type { Lease } from "./jobs.ts";
 import { prepared } from "./prepared.ts";
+import { together } from "./rounds.ts";
 
 const columns = ["name", "position", "status", "made", "unsure_since", "started_at", "finished_at"] as const;
 
@@ -78,14 +77,12 @@ async function write(
   return entries.map(({ lease }) => byId.get(lease.jobId));
 }
 
-const writeTogether = oneFor((db: Db) =>
-  inRounds((entries: readonly Entry[]) => write(db, entries, { skipLocked: true })),
-);
+const writeTogether = together((db, entries: readonly Entry[]) => write(db, entries, { skipLocked: true }));
 
 /** Together with whatever is written at the same time; alone, and waiting for the row, when somebody else has it locked. */
 async function note(db: Db, entry: Entry): Promise<JobWishes> {
-  const together = await writeTogether(db)(entry);
-  const wishes = together ?? (await write(db, [entry], { skipLocked: false }))[0];
+  const written = await writeTogether(db)(entry);
+  const wishes = written ?? (await write(db, [entry], { skipLocked: false }))[0];
   if (!wishes) throw new KeyGateError("job.lease_lost", { facts: { jobId: entry.lease.jobId } });
   return wishes;
 }

@@ -3,11 +3,10 @@ import type { UserRole } from "../contracts/auth.ts";
 import type { UserId } from "../contracts/ids.ts";
 import type { UserListQuery } from "../contracts/users.ts";
 import { newId } from "../ids.ts";
-import { inRounds } from "../in-rounds.ts";
-import { oneFor } from "../one-for.ts";
 import { type Db, nowPlus, type Tx } from "./client.ts";
 import { idAfter, type Page, pageById } from "./paging.ts";
 import { prepared } from "./prepared.ts";
+import { together } from "./rounds.ts";
 import type { Database } from "./schema.ts";
 
 export type UserRow = Selectable<Database["users"]>;
@@ -55,18 +54,16 @@ const listed = (db: Db | Tx) =>
     );
 
 /** The user as the row is after the question was asked: every request asks who it is from. */
-export const findUser = oneFor((db: Db) =>
-  inRounds(async (ids: readonly UserId[]) => {
-    const rows = await db
-      .selectFrom("users")
-      .select(columns)
-      .where("id", "=", sql<UserId>`any(${[...new Set(ids)]}::text[])`)
-      .modifyEnd(prepared)
-      .execute();
-    const byId = new Map(rows.map((row) => [row.id, row]));
-    return ids.map((id) => byId.get(id));
-  }),
-);
+export const findUser = together(async (db, ids: readonly UserId[]) => {
+  const rows = await db
+    .selectFrom("users")
+    .select(columns)
+    .where("id", "=", sql<UserId>`any(${[...new Set(ids)]}::text[])`)
+    .modifyEnd(prepared)
+    .execute();
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return ids.map((id) => byId.get(id));
+});
 
 export function userRows(db: Db | Tx) {
   return {

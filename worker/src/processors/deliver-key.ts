@@ -155,7 +155,7 @@ async function issueAtOnce(ctx: JobContext, work: SagaWork, issued: IssuedKey): 
   const receiver = work.journal.wishes()?.delivery_key;
   const lastStep = work.journal.unwritten();
   if (job.kind !== "provision" || !receiver || !lastStep || lastStep.sealedTo !== null) return false;
-  return keyMoments(deps.db).issue({
+  return keyMoments.issue(deps.db)({
     lease,
     keyId: work.key.id,
     issued,
