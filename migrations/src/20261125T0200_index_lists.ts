@@ -14,7 +14,7 @@ export async function up(db: Kysely<any>): Promise<void> {
   await run(`create index keys_developer_live on keys (developer_id, id desc) include (vendor)
     where status in ('active', 'retiring')`);
 
-  // Most keys have no workspace, and no key has fingerprints before it is made.
+  // Most keys have no workspace, and no key has fingerprints before it is made. A workspace's budgets are added up from its index.
   for (const [name, definition] of Object.entries(narrowed))
     await run(`create index ${name}_some on keys ${definition}`);
 
@@ -74,7 +74,8 @@ const stemOf = (name: string) => `left(${name}, length(${name}) - length(${markO
 
 const narrowed = {
   keys_workspace_id: "(workspace_id, id desc) where workspace_id is not null",
-  keys_workspace_id_status: "(workspace_id, status, id desc) where workspace_id is not null",
+  keys_workspace_id_status:
+    "(workspace_id, status, id desc) include (budget_micros, rate_limit_rpm) where workspace_id is not null",
   keys_fingerprints: "using gin (fingerprints) where fingerprints <> '{}'",
 };
 
@@ -82,7 +83,7 @@ export async function down(db: Kysely<any>): Promise<void> {
   const run = (statement: string) => sql.raw(statement).execute(db);
   for (const [name, definition] of Object.entries(narrowed)) {
     await run(`drop index ${name}`);
-    await run(`create index ${name} on keys ${definition.replace(/ where .*/, "")}`);
+    await run(`create index ${name} on keys ${definition.replace(/ (include|where) .*/, "")}`);
   }
   await run("alter table keys reset (fillfactor)");
   await run("alter table jobs reset (fillfactor)");

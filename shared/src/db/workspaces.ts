@@ -31,19 +31,29 @@ export interface WorkspaceValues {
   rate_limit_rpm: number | null;
 }
 
-const live = sql.join(liveKeyStatuses.map((status) => sql.lit(status)));
-
 export function workspaceRows(db: Db | Tx) {
   const withCounts = () =>
-    db.selectFrom("workspaces").select([
-      ...columns,
-      sql<number>`(select count(*) from workspace_members m where m.workspace_id = workspaces.id)`.as("member_count"),
-      sql<number>`(select count(*) from keys k where k.workspace_id = workspaces.id and k.status in (${live}))`.as(
-        "key_count",
-      ),
-      sql<number>`(select coalesce(sum(budget_micros), 0)::bigint from keys k
-        where k.workspace_id = workspaces.id and k.status in (${live}))`.as("budget_micros"),
-    ]);
+    db
+      .selectFrom("workspaces")
+      .innerJoinLateral(
+        (from) =>
+          from
+            .selectFrom("keys")
+            .select([
+              sql<number>`count(*)`.as("key_count"),
+              sql<number>`coalesce(sum(keys.budget_micros), 0)::bigint`.as("budget_micros"),
+            ])
+            .whereRef("keys.workspace_id", "=", "workspaces.id")
+            .where("keys.status", "in", liveKeyStatuses)
+            .as("held"),
+        (join) => join.onTrue(),
+      )
+      .select([
+        ...columns,
+        "held.key_count",
+        "held.budget_micros",
+        sql<number>`(select count(*) from workspace_members m where m.workspace_id = workspaces.id)`.as("member_count"),
+      ]);
 
   return {
     /** Undefined when the name is taken by a workspace that is not archived. */
