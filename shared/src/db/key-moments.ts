@@ -102,6 +102,7 @@ export const keyMoments = {
           "rateLimitRpm", "modelsAllowed", now() + make_interval(days => "expiresInDays"), "lineageId",
           source = 'simulator', "createdBy"
         from item join developer on developer.id = "developerId" join vendor on vendor.vendor = item.vendor
+        order by "projectName" -- all processes write the stems of names in one order, so that none waits for another's
         on conflict do nothing
         returning id, vendor, expires_at),
       job as (
