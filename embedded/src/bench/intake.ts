@@ -38,7 +38,7 @@ export const intake: Scenario = async ({ ground, quick, say }) => {
     title: "Intake",
     method: [
       `\`POST /keys/provision\` with \`Prefer: respond-async\`, ${concurrency} at once: signed in, checked, key, job and audit row committed, ` +
-        "queued. The worker is stopped meanwhile. Beside it `GET /vendors`, about the smallest request that is signed in and reads a row: what the HTTP server can do at all.",
+        "queued. The worker is stopped meanwhile. Beside it `GET /vendors`, a signed-in read of a few small queries that nobody shares: intake shares its statements among those who come at once.",
     ],
     columns: ["Requests", "Intake/s", "GET /vendors/s", "Share", "p50 ms", "p99 ms"],
     rows: [
