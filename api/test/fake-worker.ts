@@ -47,7 +47,11 @@ export async function issueKey(
   const { lease, job } = await hold(deps, jobId);
   const receiver = must(job.delivery_key, "the receiver");
   await deps.handoff.put(jobId, await sealTo(receiver, new Secret(secret)), 900);
-  await jobRows(deps.db).recordSealedTo(lease, thumbprintOf(receiver));
+  await deps.db
+    .updateTable("jobs")
+    .set({ sealed_to: thumbprintOf(receiver) })
+    .where("id", "=", lease.jobId)
+    .execute();
   const keyId = must(job.key_id, "the key");
   const isStopped = await deps.db.transaction().execute(async (tx) => {
     const key = must(await keyRows(tx).lock(keyId), "the key");

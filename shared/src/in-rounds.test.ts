@@ -2,20 +2,20 @@ import { describe, expect, test } from "vitest";
 import { inRounds } from "./in-rounds.ts";
 
 /** Rounds whose ends are in the test's hands. */
-function heldRounds(options: { atOnce?: number; itemsMax?: number }) {
+function heldRounds() {
   const rounds: { items: readonly number[]; end(): void; fail(error: Error): void }[] = [];
   const ask = inRounds<number, string>((items) => {
     const { promise, resolve, reject } = Promise.withResolvers<readonly string[]>();
     rounds.push({ items, end: () => resolve(items.map((item) => `answer ${item}`)), fail: reject });
     return promise;
-  }, options);
+  });
   return { rounds, ask };
 }
 const nextTurn = () => new Promise<void>((done) => setImmediate(done));
 
 describe("rounds", () => {
   test("serve whoever comes alone at once, and those who come meanwhile together afterwards", async () => {
-    const { rounds, ask } = heldRounds({ atOnce: 1 });
+    const { rounds, ask } = heldRounds();
     const first = ask(1);
     await nextTurn();
     const others = [ask(2), ask(3)];
@@ -30,7 +30,7 @@ describe("rounds", () => {
   });
 
   test("are taken up again by whoever asks in the very moment in which the last one ended", async () => {
-    const { rounds, ask } = heldRounds({ atOnce: 1 });
+    const { rounds, ask } = heldRounds();
     const chained = ask(1).then(() => ask(2));
     await nextTurn();
     rounds[0]?.end();
@@ -39,25 +39,19 @@ describe("rounds", () => {
     expect(await chained).toBe("answer 2");
   });
 
-  test("keep to as many at once, and as many items each, as they may", async () => {
-    const { rounds, ask } = heldRounds({ atOnce: 2, itemsMax: 2 });
-    const all = Promise.all([1, 2, 3, 4, 5].map(ask));
+  test("take a hundred items at most", async () => {
+    const { rounds, ask } = heldRounds();
+    const all = Promise.all(Array.from({ length: 150 }, (_, index) => ask(index)));
     await nextTurn();
-    // Two began in the same moment; the first took what one may take, the second the next.
-    expect(rounds.map(({ items }) => items)).toEqual([
-      [1, 2],
-      [3, 4],
-    ]);
-    rounds[1]?.end();
-    await nextTurn();
-    expect(rounds[2]?.items).toEqual([5]);
     rounds[0]?.end();
-    rounds[2]?.end();
-    expect(await all).toEqual(["answer 1", "answer 2", "answer 3", "answer 4", "answer 5"]);
+    await nextTurn();
+    rounds[1]?.end();
+    expect((await all).at(-1)).toBe("answer 149");
+    expect(rounds.map(({ items }) => items.length)).toEqual([100, 50]);
   });
 
   test("fail for those who were in them and nobody else", async () => {
-    const { rounds, ask } = heldRounds({ atOnce: 1 });
+    const { rounds, ask } = heldRounds();
     const first = ask(1);
     await nextTurn();
     const second = ask(2);
@@ -76,7 +70,7 @@ describe("rounds", () => {
         if (items.includes(2)) throw new RangeError("two");
         return items.map((item) => item * 10);
       },
-      { isOfOneItem: (error) => error instanceof RangeError },
+      (error) => error instanceof RangeError,
     );
     const results = await Promise.allSettled([1, 2, 3].map(ask));
     expect(results.map((result) => (result.status === "fulfilled" ? result.value : "failed"))).toEqual([

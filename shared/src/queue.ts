@@ -13,6 +13,7 @@ import pg from "pg";
 import type { JobId } from "./contracts/ids.ts";
 import { QueuedJob } from "./contracts/jobs.ts";
 import { type VendorId, vendorIds } from "./contracts/vendors/registry.ts";
+import { must } from "./errors.ts";
 import { inRounds } from "./in-rounds.ts";
 import { type AnyRedis, openRedis } from "./redis.ts";
 
@@ -149,7 +150,9 @@ export function openQueues(config: QueueConfig, onError: (error: Error) => void)
   return {
     async add(entries) {
       const byQueue = Map.groupBy(entries, (entry) => entry.queue);
-      const results = await Promise.allSettled(Array.from(byQueue, ([name, group]) => adders.get(name)?.(group)));
+      const results = await Promise.allSettled(
+        Array.from(byQueue, async ([name, group]) => must(adders.get(name), "the queue's adder")(group)),
+      );
       const failed = results.find((result) => result.status === "rejected");
       if (failed) throw failed.reason;
     },

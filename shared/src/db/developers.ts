@@ -5,7 +5,7 @@ import { newId } from "../ids.ts";
 import type { Db, Tx } from "./client.ts";
 import { idAfter, type Page, pageById } from "./paging.ts";
 import { prepared } from "./prepared.ts";
-import { together } from "./rounds.ts";
+import { rowsById } from "./rounds.ts";
 import { developersMatching } from "./search.ts";
 
 export interface DeveloperRow {
@@ -24,16 +24,14 @@ export interface DeveloperRow {
 const columns = ["id", "name", "email", "team", "role", "is_active", "created_at"] as const;
 
 /** What the names of a developer's keys are made of. */
-export const developerNames = together(async (db, ids: readonly DeveloperId[]) => {
-  const rows = await db
+export const developerNames = rowsById((db, ids: DeveloperId[]) =>
+  db
     .selectFrom("developers")
     .select(["id", "name", "email", "team"])
-    .where("id", "=", sql<DeveloperId>`any(${[...new Set(ids)]}::text[])`)
+    .where("id", "=", sql<DeveloperId>`any(${ids}::text[])`)
     .modifyEnd(prepared)
-    .execute();
-  const byId = new Map(rows.map((row) => [row.id, row]));
-  return ids.map((id) => byId.get(id));
-});
+    .execute(),
+);
 
 export function developerRows(db: Db | Tx) {
   const plain = () => db.selectFrom("developers").select(columns);

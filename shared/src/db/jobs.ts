@@ -12,7 +12,7 @@ import type { Actor } from "./audit.ts";
 import { type Db, fewRows, json, nowPlus, type Tx } from "./client.ts";
 import { idAfter, type Page, pageById } from "./paging.ts";
 import { prepared } from "./prepared.ts";
-import { together } from "./rounds.ts";
+import { rowsById, together } from "./rounds.ts";
 import type { Database, JobError, JobWaiting } from "./schema.ts";
 
 export type JobRow = Selectable<Database["jobs"]>;
@@ -108,16 +108,9 @@ const notWrittenOff = { written_off_at: null, written_off_by: null, written_off_
 const endedWell = sql`case when kind = 'revoke' then state = 'succeeded' else state in ('failed', 'cancelled') end`;
 
 /** The job's row as it is after it was asked for. */
-export const findJobRow = together(async (db, ids: readonly JobId[]) => {
-  const rows = await db
-    .selectFrom("jobs")
-    .select(columns)
-    .where("id", "=", sql<JobId>`any(${[...new Set(ids)]}::text[])`)
-    .modifyEnd(prepared)
-    .execute();
-  const byId = new Map(rows.map((row) => [row.id, row]));
-  return ids.map((id) => byId.get(id));
-});
+export const findJobRow = rowsById((db, ids: JobId[]) =>
+  db.selectFrom("jobs").select(columns).where("id", "=", sql<JobId>`any(${ids}::text[])`).modifyEnd(prepared).execute(),
+);
 
 /**
  * Takes the job for one worker. Null when it is not due, already ended, held by another worker whose lease still runs,
@@ -352,11 +345,6 @@ export function jobRows(db: Db | Tx) {
         .returning(columns)
         .executeTakeFirst();
       return expectHeld(row, lease);
-    },
-
-    async recordSealedTo(lease: Lease, thumbprint: string): Promise<void> {
-      const row = await held(lease).set({ sealed_to: thumbprint }).returning("id").executeTakeFirst();
-      expectHeld(row, lease);
     },
 
     /** The receiver as it stands now: a caller that came back may have named another one meanwhile. */

@@ -8,7 +8,7 @@ import { KeyGateError } from "../errors.ts";
 import { type Db, json, nowPlus, type Tx } from "./client.ts";
 import { idAfter, type Page, pageById } from "./paging.ts";
 import { prepared } from "./prepared.ts";
-import { together } from "./rounds.ts";
+import { rowsById } from "./rounds.ts";
 import type { Database } from "./schema.ts";
 import { keyIdsMatching } from "./search.ts";
 
@@ -111,23 +111,18 @@ const owned = (db: Db | Tx) =>
     ]);
 
 /** The key for whoever works its job, and which configuration its vendor has right now. */
-export const keyForJob = together(
-  async (db, ids: readonly KeyId[]): Promise<((OwnedKeyRow & { seen: SeenConfig | null }) | undefined)[]> => {
-    const rows = await owned(db)
-      .leftJoin("vendor_configs", "vendor_configs.vendor", "keys.vendor")
-      .select(["vendor_configs.version as config_version", "vendor_configs.health as config_health"])
-      .where("keys.id", "=", sql<KeyId>`any(${[...new Set(ids)]}::text[])`)
-      .modifyEnd(prepared)
-      .execute();
-    const byId = new Map(
-      rows.map(({ config_version: version, config_health: health, ...key }) => [
-        key.id,
-        { ...key, seen: version === null || health === null ? null : { version, health } },
-      ]),
-    );
-    return ids.map((id) => byId.get(id));
-  },
-);
+export const keyForJob = rowsById(async (db, ids: KeyId[]): Promise<(OwnedKeyRow & { seen: SeenConfig | null })[]> => {
+  const rows = await owned(db)
+    .leftJoin("vendor_configs", "vendor_configs.vendor", "keys.vendor")
+    .select(["vendor_configs.version as config_version", "vendor_configs.health as config_health"])
+    .where("keys.id", "=", sql<KeyId>`any(${ids}::text[])`)
+    .modifyEnd(prepared)
+    .execute();
+  return rows.map(({ config_version: version, config_health: health, ...key }) => ({
+    ...key,
+    seen: version === null || health === null ? null : { version, health },
+  }));
+});
 
 export function keyRows(db: Db | Tx) {
   const movedOn = (id: KeyId) => new KeyGateError("key.moved_on", { facts: { keyId: id } });

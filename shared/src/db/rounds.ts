@@ -7,4 +7,12 @@ const isOfOneItem = (error: unknown): boolean => error instanceof Error && /^2[2
 
 /** Questions or writes that share their statements, among all who use the same pool: see `inRounds`. */
 export const together = <T, R>(work: (db: Db, items: readonly T[]) => Promise<readonly R[]>) =>
-  oneFor((db: Db) => inRounds((items: readonly T[]) => work(db, items), { isOfOneItem }));
+  oneFor((db: Db) => inRounds((items: readonly T[]) => work(db, items), isOfOneItem));
+
+/** The rows of ids that are asked for at the same time, as they are after that; undefined for one that nothing has. */
+export const rowsById = <Id extends string, Row extends { id: Id }>(read: (db: Db, ids: Id[]) => Promise<Row[]>) =>
+  together(async (db, ids: readonly Id[]) => {
+    const rows = await read(db, [...new Set(ids)]);
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    return ids.map((id) => byId.get(id));
+  });

@@ -6,7 +6,7 @@ import { newId } from "../ids.ts";
 import { type Db, nowPlus, type Tx } from "./client.ts";
 import { idAfter, type Page, pageById } from "./paging.ts";
 import { prepared } from "./prepared.ts";
-import { together } from "./rounds.ts";
+import { rowsById } from "./rounds.ts";
 import type { Database } from "./schema.ts";
 
 export type UserRow = Selectable<Database["users"]>;
@@ -54,16 +54,14 @@ const listed = (db: Db | Tx) =>
     );
 
 /** The user as the row is after the question was asked: every request asks who it is from. */
-export const findUser = together(async (db, ids: readonly UserId[]) => {
-  const rows = await db
+export const findUser = rowsById((db, ids: UserId[]) =>
+  db
     .selectFrom("users")
     .select(columns)
-    .where("id", "=", sql<UserId>`any(${[...new Set(ids)]}::text[])`)
+    .where("id", "=", sql<UserId>`any(${ids}::text[])`)
     .modifyEnd(prepared)
-    .execute();
-  const byId = new Map(rows.map((row) => [row.id, row]));
-  return ids.map((id) => byId.get(id));
-});
+    .execute(),
+);
 
 export function userRows(db: Db | Tx) {
   return {
