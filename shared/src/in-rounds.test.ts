@@ -27,6 +27,12 @@ describe("rounds", () => {
     expect(rounds.map(({ items }) => items)).toEqual([[1], [2, 3]]);
     rounds[1]?.end();
     expect(await Promise.all(others)).toEqual(["answer 2", "answer 3"]);
+    await nextTurn();
+    const late = ask(4);
+    await nextTurn();
+    expect(rounds[2]?.items).toEqual([4]);
+    rounds[2]?.end();
+    expect(await late).toBe("answer 4");
   });
 
   test("are taken up again by whoever asks in the very moment in which the last one ended", async () => {
