@@ -210,6 +210,82 @@ test("an actor's audit rows come newest first and page by page, whatever was don
   expect(listed).toEqual(rows.map((row) => row.id));
 });
 
+test("each stretch of the audit log holds the rows it should, its ends too, whatever it is asked by", async () => {
+  const reader = openDatabase({ url: database.url, poolMax: 1, applicationName: "keygate-test" });
+  onTestFinished(() => reader.destroy());
+  const { rows: ends } = await pool.query<{ created_at: Date }>(
+    "select date_trunc('milliseconds', created_at) as created_at from audit_events where seq in (900, 30000) order by seq desc",
+  );
+  // A time in a query has milliseconds: two rows are moved to such a moment, where one end includes and one excludes.
+  const [since, until] = ends.map(({ created_at }) => created_at.toISOString());
+  await pool.query(
+    `insert into audit_events (id, action, actor, resource_type, resource_id, created_at)
+      select ${idIn("evt", "1000000 + n")}, (array['key.provision', 'key.claim'])[1 + n % 2], 'admin-7@plans.test', 'key',
+        ${idIn("key", "7 + n % 2")}, case when n <= 20 then $1::timestamptz else $2::timestamptz end
+      from generate_series(1, 40) n`,
+    [since, until],
+  );
+  const filters = {
+    action: "key.claim",
+    actor: "admin-7@plans.test",
+    resource_id: id("key", 8),
+    since: String(since),
+    until: String(until),
+  };
+  for (const query of choices(filters)) {
+    const conditions = Object.entries(query).map(([name, value], index) => {
+      const column = name === "since" ? "created_at >=" : name === "until" ? "created_at <" : `${name} =`;
+      return { sql: `${column} $${index + 1}`, value };
+    });
+    const where = conditions.map((condition) => condition.sql).join(" and ") || "true";
+    const { rows } = await pool.query<{ id: string }>(
+      `select id from audit_events where ${where} order by created_at desc, seq desc limit 900`,
+      conditions.map(({ value }) => value),
+    );
+    const listed: string[] = [];
+    for (let cursor: string | undefined; listed.length < rows.length; ) {
+      const page = await auditRows(reader).list(AuditListQuery.parse({ ...query, cursor, limit: "150" }));
+      listed.push(...page.items.map((event) => event.id));
+      if (!page.next) break;
+      cursor = page.next;
+    }
+    expect(listed.slice(0, rows.length), JSON.stringify(query)).toEqual(rows.map((row) => row.id));
+    expect(rows.length, JSON.stringify(query)).toBeGreaterThan(9);
+  }
+});
+
+test("what is asked for is found at once when all that is newer is of another kind", async () => {
+  await pool.query(
+    `insert into audit_events (id, action, actor, resource_type, resource_id)
+      select ${idIn("evt", "2000000 + n")}, 'key.expire', 'system:expiry', 'key', ${idIn("key", "n")}
+      from generate_series(1, 20000) n`,
+  );
+  await pool.query(
+    `insert into jobs (id, kind, vendor, key_id, state, input, priority, requested_by, requested_by_id)
+      select ${idIn("job", "1000000 + n")}, 'revoke', 'openai', ${idIn("key", "n")}, 'succeeded', '{}', 3, 'plans', 'plans'
+      from generate_series(1, 20000) n`,
+  );
+  await pool.query("vacuum analyze jobs, audit_events");
+  const log = (query: object) => indexesUsed(() => auditRows(db).list(AuditListQuery.parse(query)));
+  expect(await log({ action: "auth.login" })).toEqual(["audit_events_action"]);
+  expect(await log({ action: "auth.login", actor: "admin-7@plans.test" })).toEqual(["audit_events_actor_action"]);
+  expect(await log({ resource_id: id("key", 8) })).toEqual(["audit_events_resource_id"]);
+  const jobs = JobListQuery.parse({ status: "succeeded", vendor: "openai", kind: "provision" });
+  expect(await indexesUsed(() => jobRows(db).list(jobs))).toEqual(["jobs_kind_vendor_state"]);
+  const ofKey = JobListQuery.parse({ status: "succeeded", vendor: "openai", kind: "provision", key_id: id("key", 12) });
+  expect(await indexesUsed(() => jobRows(db).list(ofKey))).toEqual(["jobs_key"]);
+  const { rows } = await pool.query(
+    "select id from jobs where state = 'succeeded' and vendor = 'openai' and kind = 'provision' order by id desc limit 700",
+  );
+  const listed: string[] = [];
+  for (let cursor: string | undefined; listed.length < 700; ) {
+    const page = await jobRows(db).list({ ...jobs, limit: 350, cursor });
+    listed.push(...page.items.map((job) => job.id));
+    cursor = page.next ?? undefined;
+  }
+  expect(listed).toEqual(rows.map((row) => row.id));
+});
+
 test("what one index was made for is read from it alone", async () => {
   const audit = { actor: "admin-7@plans.test", until: new Date().toISOString() };
   for (const query of [audit, { ...audit, action: "key.claim" }]) {

@@ -20,8 +20,7 @@ const ownersMatching = (q: string): RawBuilder<unknown> => sql`
   (select id from developers where lower(name) like ${patternOf(q)} order by id desc limit ${sql.lit(ownersMax)})
   union
   (select id from developers where email like ${patternOf(q)} order by id desc limit ${sql.lit(ownersMax)})
-  union
-  (select id from developers where id = ${q})`;
+  ${q.startsWith("dev-") ? sql`union (select id from developers where id = ${q})` : sql``}`;
 
 /** A condition on `developers`: name or e-mail contains the text, or it is the id. */
 export const developersMatching = (q: string): RawBuilder<SqlBool> =>
@@ -50,7 +49,7 @@ export function keyIdsMatching(q: string): RawBuilder<{ id: KeyId }> {
   const limit = sql.lit(matchesMax);
   const ofOwners = sql`
     (select k.id from keys k where k.developer_id in (${ownersMatching(q)}) order by k.id desc limit ${limit})
-    union (select id from keys where id = ${q})`;
+    ${q.startsWith("key-") ? sql`union (select id from keys where id = ${q})` : sql``}`;
   const ofKeys = sql`
     union (select id from keys where lower(hint) like ${patternOf(q)} order by id desc limit ${limit})
     union (${keysNamed(q)})`;
