@@ -62,7 +62,7 @@ export async function writeAudit(tx: Db | Tx, entries: AuditEntry | readonly Aud
     .execute();
 }
 
-/** A stretch of the log by time and number: after `from`, if any, up to and without `until`. */
+/** A stretch of the log by time and number: `from` included, `until` not; open where they are null. */
 interface Stretch {
   from: Date | null;
   until: Date | null;
@@ -125,7 +125,7 @@ export function auditRows(db: Db | Tx) {
       const given = { resource_id: resourceId, actor, action };
       // The index that is walked; whatever else is given is looked at on the way.
       const walked = (["resource_id", "actor", "action"] as const).filter(
-        (column) => given[column] !== undefined && (column === "resource_id" || resourceId === undefined),
+        (column) => given[column] && (column === "resource_id" || !resourceId),
       );
       const named: Named = walked.map((column) => [column, sql`${given[column]}`]);
       let select = db
