@@ -76,7 +76,7 @@ export async function takeKey(
 async function open(job: JobRow, jwe: string, receiver: Receiver): Promise<Opened | null> {
   if (job.sealed_to !== null && job.sealed_to !== thumbprintOf(receiver.key)) return null;
   if (!receiver.privateHalf) return { jwe };
-  const apiKey = await openSealed(jwe, receiver.privateHalf).catch(() => null);
+  const apiKey = await openSealed(jwe, receiver.privateHalf, receiver.key).catch(() => null);
   return apiKey && { apiKey };
 }
 

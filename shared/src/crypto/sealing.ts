@@ -47,9 +47,17 @@ export async function sealTo(publicKey: PublicJwk, secret: Secret): Promise<stri
     .encrypt(key);
 }
 
-/** Opens what was sealed. @throws when the private half is another one or the JWE was changed. */
-export async function openSealed(jwe: string, privateHalf: Secret): Promise<Secret> {
-  const publicKey = publicHalfOf(privateHalf);
+/**
+ * Opens what was sealed.
+ *
+ * @param publicKey its public half, where that is at hand: to work it out costs as much as opening.
+ * @throws when the private half is another one or the JWE was changed.
+ */
+export async function openSealed(
+  jwe: string,
+  privateHalf: Secret,
+  publicKey: PublicJwk | null = publicHalfOf(privateHalf),
+): Promise<Secret> {
   if (!publicKey) throw new Error("Not an X25519 private key");
   const key = await importJWK({ ...pick(publicKey), d: privateHalf.reveal() }, "ECDH-ES");
   const { plaintext } = await compactDecrypt(jwe, key, {
