@@ -33,10 +33,12 @@ export async function deliverKey(
     const waitSeconds = (endsAt - performance.now()) / 1000;
     const job = await waitForJob(deps, jobId, isAtRest, { waitSeconds, signal: request.signal });
     if (hasFailed(job)) throw jobFailure(job);
-    if (job.claimed_at) return { outcome: "taken_before", job };
+    const isForAnother = !isReceiverOf(job, request.receiver);
+    // Whoever repeats a request hears that the key was taken; whoever still waits for the first answer has lost it.
+    if (job.claimed_at && !(made && isForAnother)) return { outcome: "taken_before", job };
     if (job.state !== "succeeded" || request.signal.aborted) return { outcome: "waiting", job };
     if (!job.claim_until) throw claimGone("The key's time to be taken is over.");
-    if (!isReceiverOf(job, request.receiver)) throw claimGone("The key was asked for anew by another request.");
+    if (isForAnother) throw claimGone("The key was asked for anew by another request.");
 
     // Their session was ended while they waited: the key stays sealed, and is revoked when nobody takes it.
     if (request.stillHolds && !(await request.stillHolds())) throw new KeyGateError("auth.invalid_token");
