@@ -76,6 +76,7 @@ export async function fillTables({ ground, quick, say }: BenchRun): Promise<Fill
     await ground.stopWorker();
     filled = await fillKeys(ground.sql, keys, say);
     await fillAudit(ground.sql, audit, say);
+    await ground.sql.query("checkpoint"); // what filling has left to write would be written while lists are read
     await ground.startWorker();
   }
   return { ...filled, keys, audit };
