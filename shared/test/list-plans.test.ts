@@ -270,20 +270,64 @@ test("what is asked for is found at once when all that is newer is of another ki
   expect(await log({ action: "auth.login" })).toEqual(["audit_events_action"]);
   expect(await log({ action: "auth.login", actor: "admin-7@plans.test" })).toEqual(["audit_events_actor_action"]);
   expect(await log({ resource_id: id("key", 8) })).toEqual(["audit_events_resource_id"]);
-  const jobs = JobListQuery.parse({ status: "succeeded", vendor: "openai", kind: "provision" });
-  expect(await indexesUsed(() => jobRows(db).list(jobs))).toEqual(["jobs_kind_vendor_state"]);
-  const ofKey = JobListQuery.parse({ status: "succeeded", vendor: "openai", kind: "provision", key_id: id("key", 12) });
-  expect(await indexesUsed(() => jobRows(db).list(ofKey))).toEqual(["jobs_key"]);
-  const { rows } = await pool.query(
-    "select id from jobs where state = 'succeeded' and vendor = 'openai' and kind = 'provision' order by id desc limit 700",
+  const jobs = { status: "succeeded", vendor: "openai", kind: "provision" };
+  const jobsBy = (query: object) => indexesUsed(() => jobRows(db).list(JobListQuery.parse(query)));
+  expect(await jobsBy(jobs)).toEqual(["jobs_kind_vendor_state"]);
+  expect(await jobsBy({ ...jobs, key_id: id("key", 12) })).toEqual(["jobs_key"]);
+  expect(await jobsBy({ status: "succeeded" })).toEqual(["jobs_state"]);
+  expect(await jobsBy({ vendor: "openai" })).toEqual(["jobs_vendor"]);
+  expect(await jobsBy({ kind: "provision" })).toEqual(["jobs_kind"]);
+});
+
+test("active keys are found at once when nearly all keys are active and the newest thousands are not", async () => {
+  onTestFinished(async () => {
+    await pool.query("delete from keys where created_by = 'plans, ended'");
+    await pool.query("update keys set status = 'revoked' where (substr(id, 5, 8)::integer / 4) % 3 = 2");
+    await pool.query("vacuum analyze keys");
+  });
+  await pool.query("update keys set status = 'active'");
+  await pool.query(
+    `insert into keys (id, developer_id, vendor, status, project_name, budget_micros, rate_limit_rpm, hint, lineage_id, created_by)
+      select ${idIn("key", "1000000 + n")}, ${idIn("dev", "n")}, 'openai', 'failed', 'keygate-ended-' || n, 1, 60, 'sk-...none',
+        ${idIn("key", "1000000 + n")}, 'plans, ended'
+      from generate_series(1, 3000) n`,
   );
-  const listed: string[] = [];
-  for (let cursor: string | undefined; listed.length < 700; ) {
-    const page = await jobRows(db).list({ ...jobs, limit: 350, cursor });
-    listed.push(...page.items.map((job) => job.id));
-    cursor = page.next ?? undefined;
+  await pool.query("vacuum analyze keys");
+  const keysBy = (query: object) => indexesUsed(() => keyRows(db).list(KeyListQuery.parse({ limit: "10", ...query })));
+  expect(await keysBy({})).toContain("keys_status");
+  expect(await keysBy({ vendor: "openai" })).toContain("keys_vendor_status");
+  expect(await keysBy({ vendor: "anthropic", status: "all" })).toContain("keys_vendor");
+  expect(await keysBy({ status: "all" })).toContain("keys_pkey");
+});
+
+test("lists by kind hold the same rows as a plain query, page by page", async () => {
+  type Page = { items: { id: string }[]; next: string | null };
+  const expectRows = async (table: string, query: object, pageOf: (query: object) => Promise<Page>) => {
+    const conditions = Object.entries(query).filter(([, value]) => value !== "all");
+    const columnOf = (name: string) => (table === "jobs" && name === "status" ? "state" : name);
+    const where = conditions.map(([name], index) => `${columnOf(name)} = $${index + 1}`).join(" and ") || "true";
+    const { rows } = await pool.query<{ id: string }>(
+      `select id from ${table} where ${where} order by id desc limit 700`,
+      conditions.map(([, value]) => value),
+    );
+    const listed: string[] = [];
+    for (let cursor: string | undefined; listed.length < rows.length; ) {
+      const page = await pageOf({ ...query, cursor, limit: "300" });
+      listed.push(...page.items.map((item) => item.id));
+      if (!page.next) break;
+      cursor = page.next;
+    }
+    expect(listed.slice(0, 700), JSON.stringify(query)).toEqual(rows.map((row) => row.id));
+    expect(rows.length, JSON.stringify(query)).toBeGreaterThan(300);
+  };
+  for (const query of choices({ kind: "provision", vendor: "openai", status: "succeeded" })) {
+    await expectRows("jobs", query, (asked) => jobRows(db).list(JobListQuery.parse(asked)));
   }
-  expect(listed).toEqual(rows.map((row) => row.id));
+  for (const query of choices({ vendor: "anthropic" })) {
+    for (const status of ["active", "revoked", "all"]) {
+      await expectRows("keys", { ...query, status }, (asked) => keyRows(db).list(KeyListQuery.parse(asked)));
+    }
+  }
 });
 
 test("what one index was made for is read from it alone", async () => {

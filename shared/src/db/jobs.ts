@@ -10,7 +10,7 @@ import { newId } from "../ids.ts";
 import { currentTraceParent } from "../tracing.ts";
 import type { Actor } from "./audit.ts";
 import { type Db, fewRows, json, nowPlus, type Tx } from "./client.ts";
-import { idAfter, type Page, pageById } from "./paging.ts";
+import { idAfter, newestWith, type Page, pageById } from "./paging.ts";
 import { prepared } from "./prepared.ts";
 import { rowsById, together } from "./rounds.ts";
 import type { Database, JobError, JobWaiting } from "./schema.ts";
@@ -194,22 +194,18 @@ export function jobRows(db: Db | Tx) {
       const after = idAfter(query.cursor);
       let select = db.selectFrom("jobs").select(columns);
       const { kind, vendor, status, developer_id: developerId } = query;
+      // What has an index of its own is read as a stretch of that; the other pairs PostgreSQL weighs against each other.
+      const given = Object.entries({ kind, vendor, state: status }).flatMap(([column, value]) =>
+        value ? [[column, value] as const] : [],
+      );
       const isOfFew = query.key_id || query.parent_id || developerId;
-      if (kind && vendor && status && !isOfFew) {
-        // One stretch of one index, read from its end: see how the audit list is read, and why.
-        const named = sql`${kind}, ${vendor}, ${status}`;
-        select = select
-          .where(sql<boolean>`(kind, vendor, state) >= (${named})`)
-          .where(sql<boolean>`(kind, vendor, state) <= (${named})`)
-          .orderBy("kind", "desc")
-          .orderBy("vendor", "desc")
-          .orderBy("state", "desc");
-        if (after) select = select.where(sql<boolean>`(kind, vendor, state, id) < (${named}, ${after})`);
+      if (!isOfFew && (given.length === 1 || given.length === 3)) {
+        const { within, newestFirst } = newestWith("jobs", given, after);
+        select = select.where(within).orderBy(newestFirst);
       } else {
-        if (kind) select = select.where("kind", "=", kind);
-        if (vendor) select = select.where("vendor", "=", vendor);
-        if (status) select = select.where("state", "=", status);
+        for (const [column, value] of given) select = select.where(sql.ref(column), "=", value);
         if (after) select = select.where("id", "<", after as JobId);
+        select = select.orderBy("id", "desc");
       }
       if (query.key_id) select = select.where("key_id", "=", query.key_id);
       if (developerId) {
@@ -222,10 +218,7 @@ export function jobRows(db: Db | Tx) {
         );
       }
       if (query.parent_id) select = select.where("parent_id", "=", query.parent_id);
-      const rows = await select
-        .orderBy("id", "desc")
-        .limit(query.limit + 1)
-        .execute();
+      const rows = await select.limit(query.limit + 1).execute();
       return pageById(rows, query.limit);
     },
 

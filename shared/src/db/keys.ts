@@ -6,7 +6,7 @@ import type { LimitReport } from "../contracts/limits.ts";
 import type { VendorId } from "../contracts/vendors/registry.ts";
 import { KeyGateError } from "../errors.ts";
 import { type Db, json, nowPlus, type Tx } from "./client.ts";
-import { idAfter, type Page, pageById } from "./paging.ts";
+import { idAfter, newestWith, type Page, pageById } from "./paging.ts";
 import { prepared } from "./prepared.ts";
 import { rowsById } from "./rounds.ts";
 import type { Database } from "./schema.ts";
@@ -168,28 +168,38 @@ export function keyRows(db: Db | Tx) {
     async list(query: KeyListQuery): Promise<Page<ListedKeyRow>> {
       const after = idAfter(query.cursor);
       let select = db.selectFrom("keys").select(listed);
-      if (query.status !== "all") select = select.where("keys.status", "=", query.status);
-      if (query.vendor) select = select.where("keys.vendor", "=", query.vendor);
-      if (query.developer_id) select = select.where("keys.developer_id", "=", query.developer_id);
-      if (query.workspace_id) select = select.where("keys.workspace_id", "=", query.workspace_id);
-      const { expires_within_days: days } = query;
+      const { vendor, developer_id: developerId, workspace_id: workspaceId, expires_within_days: days, q } = query;
+      const status = query.status === "all" ? null : query.status;
+      const given = Object.entries({ vendor, status }).flatMap(([column, value]) =>
+        value ? [[column, value] as const] : [],
+      );
+      const isOfFew = developerId || workspaceId || days || q;
+      if (!isOfFew && given.length > 0) {
+        const { within, newestFirst } = newestWith("keys", given, after);
+        select = select.where(within).orderBy(newestFirst);
+      } else {
+        for (const [column, value] of given) select = select.where(sql.ref(`keys.${column}`), "=", value);
+        if (developerId) select = select.where("keys.developer_id", "=", developerId);
+        if (workspaceId) select = select.where("keys.workspace_id", "=", workspaceId);
+        if (after) select = select.where("keys.id", "<", after as KeyId);
+        if (!q) select = select.orderBy("keys.id", "desc");
+      }
       if (days) {
         // By id among the few that end soon: the index on the end of live keys finds them.
         select = select
           .where("keys.status", "in", ["active", "retiring"])
           .where("keys.expires_at", "<", sql<Date>`now() + make_interval(days => ${days})`);
       }
-      if (after) select = select.where("keys.id", "<", after as KeyId);
       // Of what a search finds, the newest are looked at one by one until the page is full.
-      const chosen = query.q
+      const chosen = q
         ? db
-            .selectFrom(keyIdsMatching(query.q).as("found"))
+            .selectFrom(keyIdsMatching(q).as("found"))
             .innerJoinLateral(select.where(sql<boolean>`keys.id = found.id`).offset(0).as("keys"), (join) =>
               join.onTrue(),
             )
             .select(listed)
             .orderBy("found.id", "desc")
-        : select.orderBy("keys.id", "desc");
+        : select;
       // The page first, and then its owners one by one: `offset 0` keeps the planner from reading all developers instead.
       const rows = await db
         .selectFrom(chosen.limit(query.limit + 1).as("keys"))

@@ -1,3 +1,4 @@
+import { type RawBuilder, type SqlBool, sql } from "kysely";
 import { z } from "zod";
 import { KeyGateError } from "../errors.ts";
 
@@ -43,3 +44,30 @@ export const idAfter = (cursor: string | undefined): string | null => {
   const values = decodeCursor(cursor, 1);
   return values ? String(values[0]).replaceAll("\0", "") : null;
 };
+
+/**
+ * Rows with certain values, newest first: as one stretch of the index on these columns and the id, read from its end. With
+ * plain equations PostgreSQL may walk all rows by id instead and expect to come across such rows soon, which fails when the
+ * newest hundred thousand are all of another kind.
+ *
+ * @param named the columns in the index's order, each with its value; the index rises in all of them.
+ */
+export function newestWith(
+  table: string,
+  named: readonly (readonly [column: string, value: string])[],
+  after: string | null,
+): { within: RawBuilder<SqlBool>; newestFirst: RawBuilder<unknown> } {
+  const columns = named.map(([column]) => sql.ref(`${table}.${column}`));
+  const values = named.map(([, value]) => sql`${value}`);
+  const id = sql.ref(`${table}.id`);
+  const bounds = [
+    sql<SqlBool>`(${sql.join(columns)}) >= (${sql.join(values)})`,
+    after === null
+      ? sql<SqlBool>`(${sql.join(columns)}) <= (${sql.join(values)})`
+      : sql<SqlBool>`(${sql.join([...columns, id])}) < (${sql.join([...values, sql`${after}`])})`,
+  ];
+  return {
+    within: sql<SqlBool>`${sql.join(bounds, sql` and `)}`,
+    newestFirst: sql.join([...columns, id].map((column) => sql`${column} desc`)),
+  };
+}
