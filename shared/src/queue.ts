@@ -23,6 +23,8 @@ export const queueOf = (vendor: VendorId): QueueName => `vendor-${vendor}`;
 export const queueNames: readonly QueueName[] = [...vendorIds.map(queueOf), "maintenance"];
 
 const prefix = "{keygate}";
+/** How far the clocks of machines that work together may be apart without anybody minding. */
+const clocksDifferMs = 5_000;
 
 export interface QueuedEntry {
   queue: QueueName;
@@ -52,6 +54,8 @@ export interface Schedule {
 export interface Queues {
   /** Adds entries; one that the queue knows already stays as it is. Fails fast when the queue is away. */
   add(entries: readonly QueuedEntry[]): Promise<void>;
+  /** Offers at once what was put off: each row says itself whether its time has come. */
+  bringForward(): Promise<void>;
   /** Answers whether the queue can be reached. */
   ping(): Promise<void>;
   /** The BullMQ queues, for the board. */
@@ -156,6 +160,9 @@ export function openQueues(config: QueueConfig, onError: (error: Error) => void)
       const failed = results.find((result) => result.status === "rejected");
       if (failed) throw failed.reason;
     },
+    async bringForward() {
+      await Promise.all(vendorIds.map((vendor) => queueFor(queueOf(vendor)).promoteJobs()));
+    },
     async ping() {
       if ("redis" in connection) await connection.redis.ping();
       else await connection.pool.query("select 1");
@@ -225,7 +232,11 @@ export function startQueueWorkers(
   maintenance.on("error", options.onError);
 
   const plan = async () => {
+    const nextOf = new Map((await maintenance.getJobSchedulers()).map(({ key, next }) => [key, next]));
     for (const { name, everyMs } of schedules) {
+      // Planned by a clock that was ahead of ours, or by ours before it was set back: nothing would run until then.
+      const isFarOff = (nextOf.get(name) ?? 0) > Date.now() + everyMs + clocksDifferMs;
+      if (isFarOff) await maintenance.removeJobScheduler(name);
       await maintenance.upsertJobScheduler(name, { every: everyMs }, { name, opts: entryOptions });
     }
   };

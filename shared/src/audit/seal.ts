@@ -41,9 +41,9 @@ export function createSealer({ db, keyring, log }: SealDeps): () => Promise<numb
     const mark = pending ?? (await seals.watermark());
     pending = mark;
     if (mark === null) return 0;
-    const deadline = Date.now() + patienceMs;
+    const deadline = performance.now() + patienceMs;
     for (let waitMs = 20; await seals.anyOpen(mark.writers); waitMs *= 2) {
-      if (Date.now() + waitMs > deadline) return null;
+      if (performance.now() + waitMs > deadline) return null;
       await sleep(waitMs);
     }
     if (pending === mark) pending = null;

@@ -29,10 +29,10 @@ export async function reconcile(ctx: JobContext): Promise<void> {
   const connection = await deps.vendors.connectPaced(vendor);
   const run = await runs.open(vendor, connection.configVersion);
   const walk = openWalk(deps, connection, { vendor, lease, run });
-  const turnEnds = Date.now() + turnMs;
+  const turnEnds = performance.now() + turnMs;
   try {
     while (await walk.step()) {
-      if (Date.now() > turnEnds) throw new WaitForVendor(betweenTurnsMs, "letting others take their turn");
+      if (performance.now() > turnEnds) throw new WaitForVendor(betweenTurnsMs, "letting others take their turn");
     }
   } catch (error) {
     await walk.save();

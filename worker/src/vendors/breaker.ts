@@ -11,7 +11,7 @@ const openFirstMs = 1_000;
 const openMaxMs = 15_000;
 
 /** After each pause one call is let through to see; its success closes the breaker, its failure doubles the pause. */
-export function createBreaker(now: () => number = Date.now): Breaker {
+export function createBreaker(now: () => number = () => performance.now()): Breaker {
   let failures = 0;
   let openUntil = 0;
   let pauseMs = openFirstMs;

@@ -131,14 +131,14 @@ export function openConnections(deps: { db: Db; keyring: Keyring; config: Config
       if (await vendorConfigRows(db).setHealth(id, "healthy", null)) log.info({ vendor: id }, "vendor.healthy");
     },
     async reportUnhealthy(id, detail) {
-      const since = refusedSince.get(id) ?? Date.now();
+      const since = refusedSince.get(id) ?? performance.now();
       refusedSince.set(id, since);
       const known = open.get(id);
       if (known) known.health = "unhealthy";
       if (await vendorConfigRows(db).setHealth(id, "unhealthy", detail)) {
         log.warn({ vendor: id, detail }, "vendor.unhealthy");
       }
-      return Date.now() - since;
+      return performance.now() - since;
     },
     async close() {
       await Promise.allSettled([...open.values()].map(({ http }) => http.close()));

@@ -113,11 +113,11 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
     waiting.set(endpoint, (waiting.get(endpoint) ?? 0) + change);
 
   async function takeTurn(endpoint: string): Promise<void> {
-    const deadline = Date.now() + inlineWaitMaxMs;
+    const deadline = performance.now() + inlineWaitMaxMs;
     for (;;) {
       const waitMs = options.limiter.reserve(endpoint);
       if (waitMs === 0) return;
-      if (Date.now() + waitMs > deadline) {
+      if (performance.now() + waitMs > deadline) {
         throw new KeyGateError("vendor.throttled", {
           detail: "Waiting for our turn: the vendor limits how many calls we may make.",
           retryAfterMs: waitMs + Math.random() * Math.min(5_000, waitMs),
@@ -196,7 +196,7 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
       await takeTurn(call.endpoint);
       requireLease();
       refuseWhileOpen(call.endpoint);
-      const begun = Date.now();
+      const begun = performance.now();
       let reply: Awaited<ReturnType<typeof send>>;
       try {
         reply = await sendTraced(call);
@@ -204,7 +204,7 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
         options.breaker.onFailure();
         options.onHealth?.(false);
         const { method, endpoint } = call;
-        options.onCall?.({ method, endpoint, status: null, durationMs: Date.now() - begun, requestId: null });
+        options.onCall?.({ method, endpoint, status: null, durationMs: performance.now() - begun, requestId: null });
         throw failureOf(call, cause);
       }
       const { status, headers, text } = reply;
@@ -212,7 +212,7 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
         method: call.method,
         endpoint: call.endpoint,
         status,
-        durationMs: Date.now() - begun,
+        durationMs: performance.now() - begun,
         requestId: headers["x-request-id"] ?? headers["request-id"] ?? headers["x-ms-request-id"] ?? null,
       });
       if (status >= 500) options.breaker.onFailure();

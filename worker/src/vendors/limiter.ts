@@ -33,8 +33,10 @@ const fullSpeedBelowMs = 5;
  * seconds, doubling up to the vendor's window, and come back at a pace that each success quickens a little.
  *
  * @param windowMs the longest pause without a hint: the time in which the vendor's allowance is known to refill.
+ * @param now milliseconds by a clock that nobody sets: with the time of day, every vendor would stand still for as long as
+ *   that was set back.
  */
-export function createLimiter(windowMs: number, now: () => number = Date.now): Limiter {
+export function createLimiter(windowMs: number, now: () => number = () => performance.now()): Limiter {
   const paces = new Map<string, Pace>();
   const paceOf = (endpoint: string): Pace => {
     const known = paces.get(endpoint);

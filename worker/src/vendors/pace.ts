@@ -10,7 +10,7 @@ const standBackMs = 10_000;
  * for a turn there or the vendor has asked us to slow down. It never waits by itself, since that would hold a worker's
  * place: it throws WaitForVendor before anything was sent.
  */
-export function withPace(http: VendorHttp, perMinute: number, now: () => number = Date.now): VendorHttp {
+export function withPace(http: VendorHttp, perMinute: number, now: () => number = () => performance.now()): VendorHttp {
   const made = new Map<string, number[]>();
 
   return {

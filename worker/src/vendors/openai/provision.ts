@@ -238,7 +238,10 @@ export const verifyKey: OpenAiStep = {
     const end = key.expires_at ?? null;
     // One second late by rounding is fine; a key that outlives its row is not.
     if (wanted && (end === null || end * 1000 > wanted.getTime() + clockSkewSeconds * 1000)) {
-      throw new KeyGateError("vendor.refused", { detail: "OpenAI did not take over the key's expiry." });
+      throw new KeyGateError("vendor.refused", {
+        detail:
+          "OpenAI did not take over the key's expiry, or the clock of the worker's machine is more than five minutes late.",
+      });
     }
     return {};
   },
