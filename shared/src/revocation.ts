@@ -50,6 +50,9 @@ export async function requestRevocations(
     })),
   );
 
+  // A key that was lost before anybody took it is perhaps being made anew. Nobody waits for that to end: the sweep finds it.
+  await jobs.requestCancelOfMakers(marked.map((key) => key.id));
+
   const dying = keys.filter((key) => key.status === "revoking");
   const joined = await jobs.findRevocations(dying.map((key) => key.id));
   const takenUpAgain = joined.filter((job) => job.written_off_at);

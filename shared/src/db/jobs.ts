@@ -151,6 +151,19 @@ export function jobRows(db: Db | Tx) {
     return row;
   };
 
+  const requestCancels = () =>
+    db
+      .updateTable("jobs")
+      .set({
+        cancel_requested: true,
+        run_at: now,
+        enqueued_at: now,
+        state: sql<JobState>`case when state in ('waiting_for_input', 'waiting_for_vendor') then 'queued' else state end`,
+      })
+      .where("kind", "in", ["provision", "rotate"])
+      .where("state", "in", ["queued", "running", "waiting_for_input", "waiting_for_vendor"])
+      .returning(columns);
+
   return {
     async insert(jobsToInsert: readonly NewJob[]): Promise<JobRow[]> {
       if (jobsToInsert.length === 0) return [];
@@ -418,19 +431,15 @@ export function jobRows(db: Db | Tx) {
 
     /** Asks whoever works the job to stop and undo it. */
     async requestCancel(id: JobId): Promise<JobRow | undefined> {
-      return db
-        .updateTable("jobs")
-        .set({
-          cancel_requested: true,
-          run_at: now,
-          enqueued_at: now,
-          state: sql<JobState>`case when state in ('waiting_for_input', 'waiting_for_vendor') then 'queued' else state end`,
-        })
-        .where("id", "=", id)
-        .where("kind", "in", ["provision", "rotate"])
-        .where("state", "in", ["queued", "running", "waiting_for_input", "waiting_for_vendor"])
-        .returning(columns)
-        .executeTakeFirst();
+      return requestCancels().where("id", "=", id).executeTakeFirst();
+    },
+
+    /** The same for the jobs that make these keys, or make them anew. */
+    async requestCancelOfMakers(keyIds: readonly KeyId[]): Promise<void> {
+      if (keyIds.length === 0) return;
+      await requestCancels()
+        .where("key_id", "=", sql<KeyId>`any(${[...keyIds]}::text[])`)
+        .execute();
     },
 
     /** Makes the job part of a batch, unless it is part of one already. */

@@ -2,7 +2,7 @@ import { thumbprintOf } from "@keygate/shared/crypto/sealing";
 import { writeAudit } from "@keygate/shared/db/audit";
 import { jobRows } from "@keygate/shared/db/jobs";
 import { keyMoments } from "@keygate/shared/db/key-moments";
-import { type IssuedKey, keyRows } from "@keygate/shared/db/keys";
+import { type IssuedKey, type KeyRow, keyRows } from "@keygate/shared/db/keys";
 import type { JobError } from "@keygate/shared/db/schema";
 import { KeyGateError, must } from "@keygate/shared/errors";
 import { observeStep } from "../metrics.ts";
@@ -57,6 +57,7 @@ async function reopenLostDelivery(ctx: JobContext, work: SagaWork): Promise<void
 async function runForward(ctx: JobContext, work: SagaWork): Promise<SagaState> {
   const { deps, job, lease } = ctx;
   if (job.cancel_requested) throw await cancelled(ctx, work);
+  requireNotEnded(work.key);
   const steps = stepsOf(ctx, work);
   // A successor starts from what its predecessor has at the vendor; everything else starts from nothing.
   const initial = job.kind === "rotate" ? predecessorState(work) : {};
@@ -90,6 +91,12 @@ async function cancelled({ deps, job }: JobContext, { key: { id } }: SagaWork): 
   return stoppedFor(key?.status_reason ?? null, job.error);
 }
 
+/** A key that came to its end while it was being delivered anew must not come back to life. @throws job.cancelled */
+function requireNotEnded({ status }: Pick<KeyRow, "status">): void {
+  if (status === "pending" || status === "active") return;
+  throw new KeyGateError("job.cancelled", { detail: `The key is ${status} already.` });
+}
+
 /** @param error what the row says: why its waiting ended, or what was wrong with some earlier try, which is no reason. */
 function stoppedFor(keysReason: string | null, error: JobError | null): KeyGateError {
   const outOfTime = error?.code === "job.input_required" ? error.detail : null;
@@ -116,10 +123,7 @@ async function activate(ctx: JobContext, work: SagaWork, state: SagaState): Prom
     if (current.sealed_to !== thumbprintOf(must(current.delivery_key, "the receiver's public key"))) {
       throw new ReceiverChanged();
     }
-    // A key that came to its end while it was being delivered anew must not come back to life.
-    if (locked.status !== "pending" && locked.status !== "active") {
-      throw new KeyGateError("job.cancelled", { detail: `The key is ${locked.status} already.` });
-    }
+    requireNotEnded(locked);
     await keys.markActive(work.key.id, { ...issued, ...described });
     if (job.kind === "rotate" && locked.replaces_id) await keys.markRetiring(locked.replaces_id, locked.id);
     await jobRows(tx).finish(lease, {
