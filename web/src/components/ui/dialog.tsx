@@ -1,6 +1,6 @@
 import { X } from "lucide-react";
 import { Dialog as Radix } from "radix-ui";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useLayoutEffect, useRef, useState } from "react";
 import { cn } from "../../lib/cn.ts";
 
 export interface DialogProps {
@@ -14,17 +14,29 @@ export interface DialogProps {
   isModalOnly?: boolean;
 }
 
+// What systems take for a double click, unless told otherwise.
+const doubleClickMs = 500;
+
 /** A window over the page: focus goes in, stays in, and comes back to where it was. */
 export function Dialog({ isOpen, onClose, title, description, children, className, isModalOnly = false }: DialogProps) {
   // Radix gives focus back to a trigger of its own; ours are opened from anywhere, the address bar included.
   const [wasOpen, setWasOpen] = useState(isOpen);
   const [opener, setOpener] = useState(() => (isOpen ? document.activeElement : null));
+  const openedAt = useRef(0);
   if (wasOpen !== isOpen) {
     setWasOpen(isOpen);
     if (isOpen) setOpener(document.activeElement);
   }
+  useLayoutEffect(() => {
+    if (isOpen) openedAt.current = performance.now();
+  }, [isOpen]);
   const keep = (event: Event) => {
     if (isModalOnly) event.preventDefault();
+  };
+  // The second press of a double click on what opened it falls beside it, and is not meant to close it.
+  const keepFromDoubleClick = (event: CustomEvent<{ originalEvent: PointerEvent }>) => {
+    keep(event);
+    if (event.detail.originalEvent.timeStamp < openedAt.current + doubleClickMs) event.preventDefault();
   };
   return (
     <Radix.Root open={isOpen} onOpenChange={(open) => !open && onClose()}>
@@ -37,7 +49,7 @@ export function Dialog({ isOpen, onClose, title, description, children, classNam
               if (opener instanceof HTMLElement) opener.focus();
             }}
             onEscapeKeyDown={keep}
-            onPointerDownOutside={keep}
+            onPointerDownOutside={keepFromDoubleClick}
             onInteractOutside={keep}
             {...(description ? {} : { "aria-describedby": undefined })}
             className={cn(
