@@ -14,19 +14,23 @@ export interface RunningWorker {
   close(): Promise<void>;
 }
 
-/** Schedules that have a pace of their own. */
-const pace: Readonly<Record<string, number>> = { tidy: 60_000, reconcile: 60_000, "seal-audit": 3_000 };
-/** So many sweeps to each time that what was put off is brought forward. */
-const sweepsPerBringForward = 10;
+/** Milliseconds between runs of schedules that have a pace of their own. */
+const paceFor = (sweepMs: number): Readonly<Record<string, number>> => ({
+  tidy: 60_000,
+  reconcile: 60_000,
+  "seal-audit": 3_000,
+  "bring-forward": 10 * sweepMs,
+});
 
 /** Starts a worker: takes jobs from every queue and runs the schedules. */
 export function startWorker(config: Config, log: Log): RunningWorker {
   const deps = openDeps(config, log);
   const metrics = startWorkerMetrics(config.metrics, deps.db, log);
   const everyMs = config.worker.sweepIntervalMs;
-  const guarded = (name: string, run: () => Promise<unknown>, ownPaceMs = pace[name]) => ({
+  const pace = paceFor(everyMs);
+  const guarded = (name: string, run: () => Promise<unknown>) => ({
     name,
-    everyMs: ownPaceMs ?? everyMs,
+    everyMs: pace[name] ?? everyMs,
     run: async () => {
       await run().catch((error: unknown) => log.warn({ error, schedule: name }, "schedule.failed"));
     },
@@ -37,7 +41,7 @@ export function startWorker(config: Config, log: Log): RunningWorker {
     [
       guarded("refill", () => refillQueues(deps)),
       // The queue keeps what is put off by the time of day of whoever put it off, and does not notice that it was set back.
-      guarded("bring-forward", () => deps.queues.bringForward(), everyMs * sweepsPerBringForward),
+      guarded("bring-forward", () => deps.queues.bringForward()),
       guarded("end-due-keys", () => endDueKeys(deps)),
       guarded("revoke-unclaimed", () => revokeUnclaimed(deps)),
       guarded("end-overdue-jobs", () => endOverdueJobs(deps)),

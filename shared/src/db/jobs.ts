@@ -10,7 +10,7 @@ import { newId } from "../ids.ts";
 import { currentTraceParent } from "../tracing.ts";
 import type { Actor } from "./audit.ts";
 import { type Db, fewRows, json, nowPlus, type Tx } from "./client.ts";
-import { idAfter, newestWith, type Page, pageById } from "./paging.ts";
+import { givenOf, idAfter, newestWith, type Page, pageById } from "./paging.ts";
 import { prepared } from "./prepared.ts";
 import { rowsById, together } from "./rounds.ts";
 import type { Database, JobError, JobWaiting } from "./schema.ts";
@@ -161,8 +161,7 @@ export function jobRows(db: Db | Tx) {
         state: sql<JobState>`case when state in ('waiting_for_input', 'waiting_for_vendor') then 'queued' else state end`,
       })
       .where("kind", "in", ["provision", "rotate"])
-      .where("state", "in", ["queued", "running", "waiting_for_input", "waiting_for_vendor"])
-      .returning(columns);
+      .where("state", "in", ["queued", "running", "waiting_for_input", "waiting_for_vendor"]);
 
   return {
     async insert(jobsToInsert: readonly NewJob[]): Promise<JobRow[]> {
@@ -208,9 +207,7 @@ export function jobRows(db: Db | Tx) {
       let select = db.selectFrom("jobs").select(columns);
       const { kind, vendor, status, developer_id: developerId } = query;
       // What has an index of its own is read as a stretch of that; the other pairs PostgreSQL weighs against each other.
-      const given = Object.entries({ kind, vendor, state: status }).flatMap(([column, value]) =>
-        value ? [[column, value] as const] : [],
-      );
+      const given = givenOf({ kind, vendor, state: status });
       const isOfFew = query.key_id || query.parent_id || developerId;
       if (!isOfFew && (given.length === 1 || given.length === 3)) {
         const { within, newestFirst } = newestWith("jobs", given, after);
@@ -431,7 +428,7 @@ export function jobRows(db: Db | Tx) {
 
     /** Asks whoever works the job to stop and undo it. */
     async requestCancel(id: JobId): Promise<JobRow | undefined> {
-      return requestCancels().where("id", "=", id).executeTakeFirst();
+      return requestCancels().where("id", "=", id).returning(columns).executeTakeFirst();
     },
 
     /** The same for the jobs that make these keys, or make them anew. */

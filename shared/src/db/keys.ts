@@ -6,7 +6,7 @@ import type { LimitReport } from "../contracts/limits.ts";
 import type { VendorId } from "../contracts/vendors/registry.ts";
 import { KeyGateError } from "../errors.ts";
 import { type Db, json, nowPlus, type Tx } from "./client.ts";
-import { idAfter, newestWith, type Page, pageById } from "./paging.ts";
+import { givenOf, idAfter, newestWith, type Page, pageById } from "./paging.ts";
 import { prepared } from "./prepared.ts";
 import { rowsById } from "./rounds.ts";
 import type { Database } from "./schema.ts";
@@ -170,9 +170,7 @@ export function keyRows(db: Db | Tx) {
       let select = db.selectFrom("keys").select(listed);
       const { vendor, developer_id: developerId, workspace_id: workspaceId, expires_within_days: days, q } = query;
       const status = query.status === "all" ? null : query.status;
-      const given = Object.entries({ vendor, status }).flatMap(([column, value]) =>
-        value ? [[column, value] as const] : [],
-      );
+      const given = givenOf({ vendor, status });
       const isOfFew = developerId || workspaceId || days || q;
       if (!isOfFew && given.length > 0) {
         const { within, newestFirst } = newestWith("keys", given, after);

@@ -45,6 +45,12 @@ export const idAfter = (cursor: string | undefined): string | null => {
   return values ? String(values[0]).replaceAll("\0", "") : null;
 };
 
+/** The filters that were given, with their values. */
+export const givenOf = (
+  filters: Readonly<Record<string, string | null | undefined>>,
+): [column: string, value: string][] =>
+  Object.entries(filters).flatMap(([column, value]) => (value ? [[column, value]] : []));
+
 /**
  * Rows with certain values, newest first: as one stretch of the index on these columns and the id, read from its end. With
  * plain equations PostgreSQL may walk all rows by id instead and expect to come across such rows soon, which fails when the
